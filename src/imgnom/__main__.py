@@ -1,0 +1,3 @@
+from imgnom.site.cli import main
+
+raise SystemExit(main())

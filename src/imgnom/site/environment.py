@@ -1,0 +1,133 @@
+"""The typed environment: every IMGNOM_* variable, read once, with one clear line for a wrong value.
+
+Each variable may also be given as NAME_FILE, a path whose content is the value. Keys never come from here: the
+keyring is a folder, named by IMGNOM_KEYRING.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+MODES = ("production", "demo", "rehearsal", "development")
+STORES = ("default", "logs", "vault", "archive", "keys", "ledger")
+# Modes in which the whole home is a toy: the keyring may lie inside it and time may be moved.
+TOY_MODES = ("demo", "rehearsal")
+
+
+class EnvironmentError_(Exception):  # noqa: N818 - the message is what matters; the name avoids the builtin
+    """A variable is missing or wrong. The text is the one line an operator reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    mode: str
+    home: Path
+    keyring: Path
+    policy: Path
+    clock_file: Path | None
+    secret_key_file: Path
+    base_url: str
+    trusted_proxies: tuple[str, ...]
+    database_urls: Mapping[str, str]
+    media_url: str
+    cache_url: str
+    mail_url: str
+    witness: str
+
+    @property
+    def is_toy(self) -> bool:
+        """True in demo and rehearsal, where nobody's real data may live."""
+        return self.mode in TOY_MODES
+
+    @property
+    def may_make_keys(self) -> bool:
+        return self.mode != "production"
+
+    @property
+    def is_https(self) -> bool:
+        return self.base_url.startswith("https://")
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.base_url).hostname or "localhost"
+
+    @property
+    def media_root(self) -> Path:
+        return Path(urlsplit(self.media_url).path)
+
+    @property
+    def outbox(self) -> Path:
+        return self.home / "outbox"
+
+
+def _value(environ: Mapping[str, str], name: str) -> str:
+    plain = environ.get(name, "")
+    file = environ.get(f"{name}_FILE", "")
+    if plain and file:
+        raise EnvironmentError_(f"{name} and {name}_FILE are both set: keep one of them.")
+    if not file:
+        return plain
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise EnvironmentError_(f"{name}_FILE names {file}, which cannot be read ({error.strerror}).") from None
+
+
+def _url(name: str, value: str, *, allowed: tuple[str, ...]) -> str:
+    if value and urlsplit(value).scheme not in allowed:
+        raise EnvironmentError_(f"{name} must start with one of {', '.join(s + ':' for s in allowed)}.")
+    return value
+
+
+def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
+    """Read and check all variables. Raises EnvironmentError_ with one line that says what is allowed."""
+    environ = os.environ if environ is None else environ
+    mode = _value(environ, "IMGNOM_MODE") or "production"
+    if mode not in MODES:
+        raise EnvironmentError_(f"IMGNOM_MODE must be one of {', '.join(MODES)}.")
+    toy = mode in TOY_MODES
+    home = Path(_value(environ, "IMGNOM_HOME") or "data").resolve()
+    keyring_text = _value(environ, "IMGNOM_KEYRING")
+    if not keyring_text and not toy:
+        raise EnvironmentError_("IMGNOM_KEYRING must name the folder of the keys; it may not lie under IMGNOM_HOME.")
+    keyring = Path(keyring_text).resolve() if keyring_text else home / "keyring"
+    if not toy and keyring.is_relative_to(home):
+        raise EnvironmentError_("IMGNOM_KEYRING lies under IMGNOM_HOME: a copy of the data would carry the keys along.")
+    clock_text = _value(environ, "IMGNOM_CLOCK_FILE")
+    if clock_text and not toy:
+        raise EnvironmentError_("IMGNOM_CLOCK_FILE works in demo and rehearsal only: nobody moves time on a real site.")
+    base_url = _value(environ, "IMGNOM_BASE_URL").rstrip("/")
+    if not base_url:
+        if mode == "production":
+            raise EnvironmentError_("IMGNOM_BASE_URL must say where the site is reached, as https://example.org.")
+        base_url = "http://127.0.0.1:8000"
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
+        raise EnvironmentError_("IMGNOM_BASE_URL must be http(s)://host[:port] and nothing after it.")
+    bundled = Path(__file__).resolve().parents[3] / "policies" / "imgnom"
+    policy = Path(_value(environ, "IMGNOM_POLICY") or bundled).resolve()
+    if not (policy / "policy.toml").is_file():
+        raise EnvironmentError_(f"IMGNOM_POLICY: {policy} holds no policy.toml.")
+    names = {store: "IMGNOM_DATABASE_URL" if store == "default" else f"IMGNOM_{store.upper()}_DATABASE_URL" for store in STORES}
+    urls = {
+        store: _url(name, _value(environ, name), allowed=("postgresql", "postgres", "sqlite")) for store, name in names.items()
+    }
+    secret = _value(environ, "IMGNOM_SECRET_KEY_FILE")
+    return Environment(
+        mode=mode,
+        home=home,
+        keyring=keyring,
+        policy=policy,
+        clock_file=Path(clock_text).resolve() if clock_text else None,
+        secret_key_file=Path(secret).resolve() if secret else keyring / "secret.key",
+        base_url=base_url,
+        trusted_proxies=tuple(p for p in _value(environ, "IMGNOM_TRUSTED_PROXIES").replace(",", " ").split() if p),
+        database_urls=urls,
+        media_url=_url("IMGNOM_MEDIA_URL", _value(environ, "IMGNOM_MEDIA_URL"), allowed=("file",)) or (home / "media").as_uri(),
+        cache_url=_value(environ, "IMGNOM_CACHE_URL"),
+        mail_url=_url("IMGNOM_MAIL_URL", _value(environ, "IMGNOM_MAIL_URL"), allowed=("smtp", "smtps", "file"))
+        or (home / "outbox").as_uri(),
+        witness=_value(environ, "IMGNOM_WITNESS"),
+    )

@@ -1,0 +1,127 @@
+"""Django settings, made from the typed environment. Nothing here is read from a file of settings."""
+
+import sys
+
+from imgnom.site.databases import databases
+from imgnom.site.environment import EnvironmentError_, read_environment
+from imgnom.site.secret import read_secret_key
+
+try:
+    IMGNOM = read_environment()
+    SECRET_KEY = read_secret_key(IMGNOM)
+except EnvironmentError_ as error:
+    sys.exit(f"imgnom: {error}")
+
+DEBUG = False
+IMGNOM.home.mkdir(parents=True, exist_ok=True)
+(IMGNOM.home / "db").mkdir(exist_ok=True)
+
+ALLOWED_HOSTS = [IMGNOM.host] if IMGNOM.mode == "production" else [IMGNOM.host, "127.0.0.1", "localhost", "[::1]", "testserver"]
+CSRF_TRUSTED_ORIGINS = [IMGNOM.base_url]
+ROOT_URLCONF = "imgnom.site.urls"
+WSGI_APPLICATION = "imgnom.site.wsgi.application"
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "imgnom.custody.outbox",
+    "imgnom.custody.keys",
+    "imgnom.custody.vault",
+    "imgnom.custody.consent",
+    "imgnom.custody.guard",
+    "imgnom.custody.archive",
+    "imgnom.custody.ledger",
+    "imgnom.web",
+    "imgnom.community.members",
+    "imgnom.community.images",
+    "imgnom.community.comments",
+    "imgnom.community.visits",
+    "imgnom.procedures.publication",
+    "imgnom.procedures.retention",
+    "imgnom.procedures.rights",
+    "imgnom.procedures.moderation",
+    "imgnom.site",
+]
+
+MIDDLEWARE = [
+    "imgnom.web.middleware.ScrubbedErrors",
+    "imgnom.web.middleware.SecurityHeaders",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "imgnom.site.clock.StampNow",
+    "imgnom.web.middleware.OnlyDeclaredCookies",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "imgnom.web.middleware.ChosenLanguage",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "imgnom.community.members.middleware.LiveSession",
+    "imgnom.community.visits.middleware.RecordVisit",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "imgnom.web.context.page",
+            ],
+            "builtins": ["imgnom.web.templatetags.web"],
+        },
+    }
+]
+
+DATABASES = databases(IMGNOM)
+DATABASE_ROUTERS = ["imgnom.site.router.StoreRouter"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "members.Member"
+AUTHENTICATION_BACKENDS = ["imgnom.community.members.backend.MemberBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+LOGIN_URL = "/login"
+
+_PREFIX = "__Host-" if IMGNOM.is_https else ""
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_NAME = f"{_PREFIX}imgnom_session"
+SESSION_COOKIE_AGE = 30 * 24 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = IMGNOM.is_https
+CSRF_COOKIE_NAME = f"{_PREFIX}imgnom_csrf"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SECURE = IMGNOM.is_https
+CSRF_FAILURE_VIEW = "imgnom.web.errors.csrf_failure"
+LANGUAGE_COOKIE_NAME = "imgnom_lang"
+
+LANGUAGE_CODE = "ko"
+LANGUAGES = [("ko", "한국어"), ("en", "English")]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "Asia/Seoul"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = IMGNOM.home / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(IMGNOM.home / "media")}},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+# The limits of a request, before any view: an upload streams to temp files under the home, never elsewhere.
+FILE_UPLOAD_TEMP_DIR = str(IMGNOM.home / "tmp")
+(IMGNOM.home / "tmp").mkdir(exist_ok=True)
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 400
+DATA_UPLOAD_MAX_NUMBER_FILES = 50
+FILE_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+APPEND_SLASH = False
+
+DEFAULT_EXCEPTION_REPORTER = "imgnom.web.errors.SilentReporter"
+LOGGING_CONFIG = None

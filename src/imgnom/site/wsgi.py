@@ -1,0 +1,19 @@
+"""The WSGI application, with the process environment kept out of request.META.
+
+granian builds META from a copy of os.environ; anything that prints or stores META would carry it along.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imgnom.site.settings")
+_inner = get_wsgi_application()
+# What a server adds for the request begins with one of these; all else came from the process.
+_OF_THE_REQUEST = ("HTTP_", "wsgi.", "SERVER_", "REQUEST_", "REMOTE_", "PATH_INFO", "QUERY_STRING", "CONTENT_", "SCRIPT_NAME")
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    return _inner({name: value for name, value in environ.items() if name.startswith(_OF_THE_REQUEST)}, start_response)
