@@ -110,9 +110,13 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     policy = Path(_value(environ, "IMGNOM_POLICY") or bundled).resolve()
     if not (policy / "policy.toml").is_file():
         raise EnvironmentError_(f"IMGNOM_POLICY: {policy} holds no policy.toml.")
-    names = {store: "IMGNOM_DATABASE_URL" if store == "default" else f"IMGNOM_{store.upper()}_DATABASE_URL" for store in STORES}
+    names = {
+        store: "IMGNOM_DATABASE_URL" if store == "default" else f"IMGNOM_{store.upper()}_DATABASE_URL"
+        for store in STORES
+    }
     urls = {
-        store: _url(name, _value(environ, name), allowed=("postgresql", "postgres", "sqlite")) for store, name in names.items()
+        store: _url(name, _value(environ, name), allowed=("postgresql", "postgres", "sqlite"))
+        for store, name in names.items()
     }
     secret = _value(environ, "IMGNOM_SECRET_KEY_FILE")
     return Environment(
@@ -125,7 +129,8 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         base_url=base_url,
         trusted_proxies=tuple(p for p in _value(environ, "IMGNOM_TRUSTED_PROXIES").replace(",", " ").split() if p),
         database_urls=urls,
-        media_url=_url("IMGNOM_MEDIA_URL", _value(environ, "IMGNOM_MEDIA_URL"), allowed=("file",)) or (home / "media").as_uri(),
+        media_url=_url("IMGNOM_MEDIA_URL", _value(environ, "IMGNOM_MEDIA_URL"), allowed=("file",))
+        or (home / "media").as_uri(),
         cache_url=_value(environ, "IMGNOM_CACHE_URL"),
         mail_url=_url("IMGNOM_MAIL_URL", _value(environ, "IMGNOM_MAIL_URL"), allowed=("smtp", "smtps", "file"))
         or (home / "outbox").as_uri(),

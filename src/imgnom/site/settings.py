@@ -16,7 +16,9 @@ DEBUG = False
 IMGNOM.home.mkdir(parents=True, exist_ok=True)
 (IMGNOM.home / "db").mkdir(exist_ok=True)
 
-ALLOWED_HOSTS = [IMGNOM.host] if IMGNOM.mode == "production" else [IMGNOM.host, "127.0.0.1", "localhost", "[::1]", "testserver"]
+ALLOWED_HOSTS = (
+    [IMGNOM.host] if IMGNOM.mode == "production" else [IMGNOM.host, "127.0.0.1", "localhost", "[::1]", "testserver"]
+)
 CSRF_TRUSTED_ORIGINS = [IMGNOM.base_url]
 ROOT_URLCONF = "imgnom.site.urls"
 WSGI_APPLICATION = "imgnom.site.wsgi.application"
@@ -106,7 +108,10 @@ TIME_ZONE = "Asia/Seoul"
 STATIC_URL = "/static/"
 STATIC_ROOT = IMGNOM.home / "static"
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(IMGNOM.home / "media")}},
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(IMGNOM.home / "media")},
+    },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = True

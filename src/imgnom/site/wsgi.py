@@ -12,7 +12,17 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imgnom.site.settings")
 _inner = get_wsgi_application()
 # What a server adds for the request begins with one of these; all else came from the process.
-_OF_THE_REQUEST = ("HTTP_", "wsgi.", "SERVER_", "REQUEST_", "REMOTE_", "PATH_INFO", "QUERY_STRING", "CONTENT_", "SCRIPT_NAME")
+_OF_THE_REQUEST = (
+    "HTTP_",
+    "wsgi.",
+    "SERVER_",
+    "REQUEST_",
+    "REMOTE_",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "CONTENT_",
+    "SCRIPT_NAME",
+)
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -1,0 +1,193 @@
+"""The `imgnom` command. Each verb parses, calls one use case, prints words or JSON, and exits 0 only for success."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+Verb = Callable[[argparse.Namespace], int]
+
+
+def _start_django() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imgnom.site.settings")
+    import django
+
+    django.setup()
+
+
+def _print(facts: Any, *, as_json: bool, words: Callable[[Any], str]) -> None:
+    print(json.dumps(facts, ensure_ascii=False, indent=1, default=str) if as_json else words(facts))
+
+
+def _serve(args: argparse.Namespace) -> int:
+    if args.demo:
+        os.environ["IMGNOM_MODE"] = "demo"
+    if os.environ.get("IMGNOM_MODE") in ("demo", "rehearsal", "development"):
+        os.environ.setdefault("IMGNOM_BASE_URL", f"http://{args.host}:{args.port}")
+    if os.environ.get("IMGNOM_MODE") == "demo":
+        home = os.environ.setdefault("IMGNOM_HOME", "data")
+        os.environ.setdefault("IMGNOM_CLOCK_FILE", str(Path(home).resolve() / "clock"))
+    _start_django()
+    from imgnom.site.serve import serve
+
+    return serve(host=args.host, port=args.port, workers=args.workers, with_worker=not args.no_worker)
+
+
+def _worker(args: argparse.Namespace) -> int:
+    _start_django()
+    from imgnom.site.worker import run_worker
+
+    return run_worker()
+
+
+def _rehearse(args: argparse.Namespace) -> int:
+    from imgnom.site.rehearsal.command import rehearse_command
+
+    return rehearse_command(args)
+
+
+def _policy(args: argparse.Namespace) -> int:
+    from imgnom.site.policy_command import policy_command
+
+    return policy_command(args)
+
+
+def _retention(args: argparse.Namespace) -> int:
+    _start_django()
+    from imgnom.site.retention_command import retention_command
+
+    return retention_command(args)
+
+
+def _ledger(args: argparse.Namespace) -> int:
+    _start_django()
+    from imgnom.site.ledger_command import ledger_command
+
+    return ledger_command(args)
+
+
+def _keys(args: argparse.Namespace) -> int:
+    if args.act == "init":
+        from imgnom.site.keys_command import init_keyring
+
+        return init_keyring()
+    _start_django()
+    from imgnom.site.keys_command import keys_command
+
+    return keys_command(args)
+
+
+def _staff(args: argparse.Namespace) -> int:
+    _start_django()
+    from imgnom.site.staff_command import add_staff
+
+    return add_staff(args)
+
+
+def _check(args: argparse.Namespace) -> int:
+    _start_django()
+    from imgnom.site.invariants import check_invariants
+
+    report = check_invariants()
+    _print(
+        report,
+        as_json=args.json,
+        words=lambda r: "\n".join(f"{'ok ' if x['ok'] else 'BAD'} {x['id']} {x['words']}" for x in r["invariants"]),
+    )
+    return 0 if report["ok"] else 1
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    _start_django()
+    from imgnom.site.doctor import examine
+
+    report = examine()
+    _print(
+        report,
+        as_json=args.json,
+        words=lambda r: "\n".join(f"{'ok ' if x['ok'] else 'BAD'} {x['what']}: {x['words']}" for x in r["findings"]),
+    )
+    return 0 if report["ok"] else 1
+
+
+def _manage(args: argparse.Namespace) -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imgnom.site.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(["imgnom manage", *args.rest])
+    return 0
+
+
+def _not_yet(args: argparse.Namespace) -> int:
+    print(f"imgnom: {args.verb} is not built yet; see “Not yet” in docs/limits.md.", file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="imgnom", description="An image-sharing community whose privacy policy runs.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+
+    def verb(name: str, does: Verb, words: str, *, with_json: bool = True) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=words, description=words)
+        made.set_defaults(does=does)
+        if with_json:
+            made.add_argument("--json", action="store_true", help="print JSON for a program")
+        return made
+
+    serve = verb("serve", _serve, "migrate, then run the site and its worker", with_json=False)
+    serve.add_argument("--demo", action="store_true", help="a living demo site with a clock to turn")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=8000)
+    serve.add_argument("--workers", type=int, default=1)
+    serve.add_argument("--no-worker", action="store_true", help=argparse.SUPPRESS)  # the rehearsal is its own worker
+    verb("worker", _worker, "run only the worker", with_json=False)
+    rehearse = verb(
+        "rehearse", _rehearse, "live through the years of a policy in a throw-away home and print the clause board"
+    )
+    rehearse.add_argument("--policy", metavar="FOLDER", help="a policy folder, or the name of a bundled one")
+    rehearse.add_argument("--sabotage", metavar="STEP", help="break one step and see its clause turn red")
+    rehearse.add_argument("--list", action="store_true", help="list the clauses and steps, do nothing")
+    rehearse.add_argument("--keep", action="store_true", help="keep the throw-away home and say where it is")
+    policy = verb("policy", _policy, "check, show or compare policy files")
+    policy.add_argument("act", choices=("check", "show", "diff"))
+    policy.add_argument("folders", nargs="*", help="policy folders; without one, IMGNOM_POLICY or the bundled policy")
+    policy.add_argument("--lang", choices=("ko", "en"), default="ko")
+    retention = verb("retention", _retention, "list what is due, or do all that is due")
+    retention.add_argument("act", choices=("due", "run"))
+    retention.add_argument("--clock-is-right", action="store_true", help="after a jump of the real clock: go on")
+    ledger = verb("ledger", _ledger, "verify, export or seal the ledger")
+    ledger.add_argument("act", choices=("verify", "export", "checkpoint"))
+    ledger.add_argument("path", nargs="?")
+    ledger.add_argument("--key", metavar="FILE", help="the verifier key to trust instead of our own")
+    keys = verb("keys", _keys, "status of the keys, or turn the epoch")
+    keys.add_argument("act", choices=("init", "status", "turn"))
+    staff = verb("staff", _staff, "add a staff account")
+    staff.add_argument("act", choices=("add",))
+    staff.add_argument("--login", required=True)
+    staff.add_argument("--role", required=True)
+    verb("check", _check, "check the invariants of the stores")
+    verb("doctor", _doctor, "look at the installation and say what is missing")
+    for name, words in (
+        ("backup", "copy the stores, keys apart"),
+        ("restore", "bring a backup back, destructions replayed first"),
+    ):
+        later = verb(name, _not_yet, f"{words} (not built yet)")
+        later.add_argument("folder", nargs="?")
+        later.add_argument("--keys", metavar="DIR")
+    manage = verb("manage", _manage, "Django's own management commands", with_json=False)
+    manage.add_argument("rest", nargs=argparse.REMAINDER)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
+    args = _parser().parse_args(arguments)
+    try:
+        return int(args.does(args))
+    except KeyboardInterrupt:
+        return 130

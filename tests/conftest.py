@@ -1,0 +1,98 @@
+"""A throw-away home for each test process; all six stores; the network closed but for loopback."""
+
+import atexit
+import ipaddress
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NOON = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)  # noon in Seoul, a Sunday
+
+_home = Path(tempfile.mkdtemp(prefix="imgnom-test-"))
+_owner = os.getpid()
+
+
+@atexit.register
+def _remove_home() -> None:
+    if os.getpid() == _owner:
+        shutil.rmtree(_home, ignore_errors=True)
+
+
+for _name in [name for name in os.environ if name.startswith("IMGNOM_") and name != "IMGNOM_TEST_POSTGRES"]:
+    del os.environ[_name]
+os.environ["IMGNOM_MODE"] = "rehearsal"
+os.environ["IMGNOM_HOME"] = str(_home)
+os.environ["IMGNOM_CLOCK_FILE"] = str(_home / "clock")
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # browser journeys drive an event loop in the test's own thread
+
+
+def _is_loopback(address: Any) -> bool:
+    if not isinstance(address, tuple):
+        return True
+    host = str(address[0])
+    if host in ("localhost", ""):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_connect = socket.socket.connect
+
+
+def _guarded_connect(self: socket.socket, address: Any) -> None:
+    if not _is_loopback(address):
+        raise RuntimeError(f"A test tried to reach {address!r}; only loopback is open.")
+    _connect(self, address)
+
+
+socket.socket.connect = _guarded_connect  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOON
+
+
+@pytest.fixture(autouse=True)
+def _no_clock_left_behind() -> Iterator[None]:
+    yield
+    for name in ("clock", "clock.highest"):
+        (_home / name).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def home() -> Path:
+    return _home
+
+
+@pytest.fixture
+def stores(db: None) -> None:
+    """All six stores are open to the test; ask for databases='__all__' in the django_db mark."""
+
+
+@pytest.fixture(autouse=True)
+def _room_of_this_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A room test starts with a keyring of its own and nothing in the media folder."""
+    marker = request.node.get_closest_marker("django_db")
+    if marker is None:
+        yield
+        return
+    request.getfixturevalue("_django_db_helper")
+    from imgnom.custody.keys.public import ensure_keyring
+
+    for name in os.listdir(_home / "keyring") if (_home / "keyring").exists() else []:
+        if name != "secret.key":
+            (_home / "keyring" / name).unlink()
+    ensure_keyring(now=NOON)
+    yield
+    for folder in ("media", "outbox", "cache"):
+        shutil.rmtree(_home / folder, ignore_errors=True)
