@@ -28,7 +28,7 @@ STARTS = (
 )  # fmt: skip
 COOKIE_CATEGORIES = ("necessary", "preference", "analytics", "personalisation")
 WORDING = ("articles.ko.md", "articles.en.md", "terms.ko.md", "terms.en.md")
-IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,39}")
+IDENTIFIER = re.compile(r"[a-z][A-Za-z0-9_]{0,39}")
 TOP = {
     "id", "version", "effective", "zone", "extends", "remove", "operator", "officer", "items", "purposes", "uses", "records",
     "recipients", "processors", "cookies", "roles", "consents", "settings", "clauses",

@@ -125,7 +125,7 @@ def check_wording(policy: Policy, folder: Path) -> None:
         for lang in ("ko", "en"):
             if f"{name}.{lang}.md" not in policy.wording:
                 raise PolicyError(folder, f"{name}.{lang}.md", "is missing")
-            marks.append([(a.number, [p.clauses for p in a.paragraphs if p.clauses]) for a in _render(policy, name, lang)])
+            marks.append([(place, [p.clauses for p in a.paragraphs if p.clauses]) for place, a in enumerate(_render(policy, name, lang))])
         for korean, english in zip(marks[0], marks[1], strict=False):
             if korean != english:
                 raise PolicyError(folder, f"{name}: {korean[0]}", f"Korean marks {korean[1]}, English marks {english[1]}", "the same clauses in the same order")

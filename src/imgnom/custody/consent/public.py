@@ -1,0 +1,99 @@
+"""The door of consents."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db import transaction
+
+from imgnom.custody.consent.models import Consent, PolicyVersion
+from imgnom.custody.in_force import policy_in_force
+from imgnom.custody.outbox.public import record_act
+from imgnom.policy.public import SYSTEM, Actor, Policy, ends_at, public_facts
+
+__all__ = [
+    "ConsentRow", "VersionRow", "adopt_policy", "consent_history", "consents_of", "destroy_due_consents", "due_consents", "policy_versions",
+    "pseudonymise_consents", "record_consent",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ConsentRow:
+    kind: str
+    given: bool
+    at: datetime
+    way: str
+    text_digest: str
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    digest: str
+    policy_id: str
+    version: str
+    effective: date
+    adopted_at: datetime
+    facts: dict[str, Any]
+
+
+def record_consent(subject: str, kind: str, *, given: bool, way: str, by: Actor, now: datetime) -> None:
+    """One act of consent, with the digest of the very words that were shown. Staff never give it for somebody."""
+    policy = policy_in_force()
+    words = policy.consents[kind].text
+    digest = hashlib.sha256(f"{words.ko}\n{words.en}".encode()).hexdigest()
+    with transaction.atomic(using="vault"):
+        Consent.objects.create(subject=subject, kind=kind, given=given, text_digest=digest, policy_digest=policy.digest, way=way, at=now)
+        act = "give_consent" if given else "withdraw_consent"
+        record_act(store="vault", act=act, clause="A2.3", by=by, now=now, subject=subject, purpose=kind, policy=policy.digest)
+
+
+def consents_of(subject: str) -> frozenset[str]:
+    """The kinds to which the subject agrees now."""
+    latest: dict[str, bool] = {}
+    for row in Consent.objects.filter(subject=subject).order_by("at", "id"):
+        latest[row.kind] = row.given
+    return frozenset(kind for kind, given in latest.items() if given)
+
+
+def consent_history(subject: str) -> tuple[ConsentRow, ...]:
+    rows = Consent.objects.filter(subject=subject).order_by("-at", "-id")
+    return tuple(ConsentRow(r.kind, r.given, r.at, r.way, r.text_digest) for r in rows)
+
+
+def pseudonymise_consents(subject: str, *, now: datetime) -> datetime | None:
+    """The rows stay as proof under a fresh random token, until the end of their period; returns that end."""
+    policy = policy_in_force()
+    record = policy.records.get("consent_records")
+    end = ends_at(record, now, policy.zone) if record else now
+    Consent.objects.filter(subject=subject).update(subject=secrets.token_hex(13), starts_at=now, ends_at=end)
+    return end
+
+
+def due_consents(*, now: datetime) -> int:
+    return Consent.objects.filter(ends_at__lte=now).count()
+
+
+def destroy_due_consents(*, now: datetime) -> int:
+    return Consent.objects.filter(ends_at__lte=now).delete()[0]
+
+
+def adopt_policy(policy: Policy, *, now: datetime) -> bool:
+    """Note the policy as a version in force; True when it is new."""
+    with transaction.atomic(using="vault"):
+        _, made = PolicyVersion.objects.get_or_create(
+            digest=policy.digest,
+            defaults={
+                "policy_id": policy.id, "version": policy.version, "effective": policy.effective, "adopted_at": now,
+                "facts": public_facts(policy), "wording": dict(policy.wording),
+            },
+        )  # fmt: skip
+        if made:
+            record_act(store="vault", act="adopt_policy", clause="A0.3", by=SYSTEM, now=now, policy=policy.digest)
+    return made
+
+
+def policy_versions() -> tuple[VersionRow, ...]:
+    rows = PolicyVersion.objects.order_by("-adopted_at", "-id")
+    return tuple(VersionRow(r.digest, r.policy_id, r.version, r.effective, r.adopted_at, r.facts) for r in rows)

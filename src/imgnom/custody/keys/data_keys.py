@@ -1,0 +1,93 @@
+"""Making, opening and destroying data keys."""
+
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NewType
+
+from django.db import transaction
+
+from imgnom.custody.keys import hazmat
+from imgnom.custody.keys.epochs import current_epoch, kek_of
+from imgnom.custody.keys.errors import KeyDestroyed, KeyUnknown
+from imgnom.custody.keys.models import DataKey, DestroyedKey, Epoch
+from imgnom.custody.outbox.public import record_act
+from imgnom.policy.public import Actor
+
+KeyId = NewType("KeyId", str)
+
+
+def create_key(*, owner: str, klass: str, now: datetime) -> KeyId:
+    """A new random key, wrapped under the current epoch."""
+    key_id = secrets.token_hex(16)
+    with transaction.atomic(using="keys"):
+        epoch = current_epoch()
+        wrapped = hazmat.wrap(kek_of(epoch), hazmat.new_key())
+        DataKey.objects.create(key_id=key_id, owner=owner, klass=klass, wrapped=wrapped, epoch=epoch, made_at=now)
+    return KeyId(key_id)
+
+
+def open_key(key_id: str) -> hazmat.DataKey:
+    """The opened key. Raises KeyDestroyed, KeyUnknown, KeyringMissing, KeyringWrong."""
+    row = DataKey.objects.filter(key_id=key_id).first()
+    if row is None:
+        if DestroyedKey.objects.filter(key_id=key_id).exists():
+            raise KeyDestroyed(key_id)
+        raise KeyUnknown(key_id)
+    try:
+        return hazmat.DataKey(hazmat.unwrap(kek_of(row.epoch), bytes(row.wrapped)))
+    except Exception:
+        # A turn may have rewrapped the row between our read of it and of the KEK file: look once more.
+        again = DataKey.objects.filter(key_id=key_id).first()
+        if again is None or again.epoch == row.epoch:
+            raise
+        return hazmat.DataKey(hazmat.unwrap(kek_of(again.epoch), bytes(again.wrapped)))
+
+
+def find_key(owner: str, klass: str) -> KeyId | None:
+    row = DataKey.objects.filter(owner=owner, klass=klass).order_by("made_at").first()
+    return KeyId(row.key_id) if row else None
+
+
+def find_or_create_key(*, owner: str, klass: str, now: datetime) -> KeyId:
+    found = find_key(owner, klass)
+    if found is not None:
+        return found
+    with transaction.atomic(using="keys"):
+        return find_key(owner, klass) or create_key(owner=owner, klass=klass, now=now)
+
+
+def keys_of(owner: str) -> list[str]:
+    return list(DataKey.objects.filter(owner=owner).values_list("key_id", flat=True))
+
+
+def destroy_keys(key_ids: Iterable[str], *, now: datetime, by: Actor, clause: str) -> int:
+    """The rows are gone, tombstones stand in their place; how many still existed."""
+    wanted = list(key_ids)
+    with transaction.atomic(using="keys"):
+        alive = list(DataKey.objects.filter(key_id__in=wanted).values_list("key_id", flat=True))
+        if alive:
+            DestroyedKey.objects.bulk_create([DestroyedKey(key_id=k, destroyed_at=now) for k in alive], ignore_conflicts=True)
+            DataKey.objects.filter(key_id__in=alive).delete()
+            record_act(store="keys", act="destroy_keys", clause=clause, by=by, now=now, detail={"keys": len(alive)})
+    return len(alive)
+
+
+def any_alive(key_ids: Iterable[str]) -> bool:
+    return DataKey.objects.filter(key_id__in=list(key_ids)).exists()
+
+
+def keys_status() -> dict[str, object]:
+    """Figures for `imgnom keys status`."""
+    epoch = Epoch.objects.filter(state="current").order_by("-number").first()
+    kinds: dict[str, int] = {}
+    for klass in DataKey.objects.values_list("klass", flat=True).distinct():
+        kinds[klass] = DataKey.objects.filter(klass=klass).count()
+    return {
+        "epoch": epoch.number if epoch else None,
+        "begun_at": epoch.begun_at.isoformat() if epoch else None,
+        "keys": sum(kinds.values()),
+        "kinds": kinds,
+        "destroyed": DestroyedKey.objects.count(),
+        "waiting_for_a_turn": DataKey.objects.exclude(epoch=epoch.number).count() if epoch else 0,
+    }

@@ -1,0 +1,25 @@
+"""KeysError: KeyUnknown, KeyDestroyed, KeyringMissing, KeyringWrong, SealBroken."""
+
+
+class KeysError(Exception):
+    """Base of this room's errors."""
+
+
+class KeyUnknown(KeysError):
+    """There never was such a key: something is wrong, and it must not be taken for an erasure."""
+
+
+class KeyDestroyed(KeysError):
+    """The key was destroyed on purpose; what it sealed is gone."""
+
+
+class KeyringMissing(KeysError):
+    """A file of the keyring is not there."""
+
+
+class KeyringWrong(KeysError):
+    """A file of the keyring is cut, swapped, or from another site."""
+
+
+class SealBroken(KeysError):
+    """A sealed value was changed, moved to another place, or belongs to another key."""

@@ -1,0 +1,123 @@
+"""The only place that touches primitives, together with the ledger's signing module.
+
+AES-256-GCM with a random 96-bit nonce (NIST SP 800-38D); a version byte in front and in the associated data.
+AES-KW (RFC 3394) wraps data keys. HMAC-SHA256 makes blind indexes, HKDF-SHA256 derives one key per item.
+Long streams are sealed in 1 MiB chunks, each bound to its place and to whether it is the last.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+from imgnom.custody.keys.errors import KeyringWrong, SealBroken
+
+VERSION = b"\x01"
+NONCE_BYTES = 12
+TAG_BYTES = 16
+KEY_BYTES = 32
+CHUNK_BYTES = 1024 * 1024
+STREAM_MAGIC = b"IMGNOM\x01"
+
+
+def context(*parts: str) -> bytes:
+    """Length-prefixed parts, so that no two lists of parts give the same bytes."""
+    return b"".join(len(raw := part.encode()).to_bytes(4, "big") + raw for part in parts)
+
+
+class DataKey:
+    """An opened data key. It shows nothing of itself and cannot be pickled."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    def __repr__(self) -> str:
+        return "<DataKey>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a data key is never pickled")
+
+    def seal(self, plain: bytes, *, bound_to: bytes) -> bytes:
+        """Version ‖ nonce ‖ ciphertext ‖ tag, opened only with this key and the same `bound_to`."""
+        nonce = os.urandom(NONCE_BYTES)
+        return VERSION + nonce + AESGCM(self._raw).encrypt(nonce, plain, bound_to + VERSION)
+
+    def open(self, sealed: bytes, *, bound_to: bytes) -> bytes:
+        """Raises SealBroken for a changed, moved or foreign value."""
+        if sealed[:1] != VERSION or len(sealed) < 1 + NONCE_BYTES + TAG_BYTES:
+            raise SealBroken("the sealed value has another form")
+        try:
+            return AESGCM(self._raw).decrypt(sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], bound_to + VERSION)
+        except InvalidTag:
+            raise SealBroken("the sealed value does not open here") from None
+
+    def seal_stream(self, source: bytes, target: BinaryIO, *, bound_to: bytes) -> None:
+        cipher = AESGCM(self._raw)
+        target.write(STREAM_MAGIC)
+        chunks = max(1, -(-len(source) // CHUNK_BYTES))
+        for number in range(chunks):
+            nonce = os.urandom(NONCE_BYTES)
+            last = number == chunks - 1
+            chunk = source[number * CHUNK_BYTES : (number + 1) * CHUNK_BYTES]
+            target.write(nonce + cipher.encrypt(nonce, chunk, _place(bound_to, number, last)))
+
+    def open_stream(self, source: BinaryIO, *, bound_to: bytes) -> Iterator[bytes]:
+        """Chunks in order. Raises SealBroken for a changed, cut, lengthened or reordered file."""
+        if source.read(len(STREAM_MAGIC)) != STREAM_MAGIC:
+            raise SealBroken("the sealed file has another form")
+        cipher = AESGCM(self._raw)
+        block = NONCE_BYTES + CHUNK_BYTES + TAG_BYTES
+        piece = source.read(block)
+        number = 0
+        while True:
+            following = source.read(block)
+            try:
+                yield cipher.decrypt(piece[:NONCE_BYTES], piece[NONCE_BYTES:], _place(bound_to, number, not following))
+            except (InvalidTag, ValueError):
+                raise SealBroken("the sealed file does not open here") from None
+            if not following:
+                return
+            piece, number = following, number + 1
+
+
+def _place(bound_to: bytes, number: int, last: bool) -> bytes:
+    return bound_to + number.to_bytes(8, "big") + (b"\x01" if last else b"\x00") + VERSION
+
+
+def new_key() -> bytes:
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def wrap(kek: bytes, key: bytes) -> bytes:
+    return aes_key_wrap(kek, key)
+
+
+def unwrap(kek: bytes, wrapped: bytes) -> bytes:
+    """Raises KeyringWrong: a wrapped key that does not open means another KEK, or a changed row."""
+    try:
+        return aes_key_unwrap(kek, wrapped)
+    except InvalidUnwrap:
+        raise KeyringWrong("A wrapped key does not open with this epoch's key-encryption key.") from None
+
+
+def derive(master: bytes, label: str) -> bytes:
+    return HKDF(SHA256(), KEY_BYTES, b"imgnom", label.encode()).derive(master)
+
+
+def keyed_digest(key: bytes, content: bytes) -> bytes:
+    return hmac.new(key, content, hashlib.sha256).digest()
+
+
+def fingerprint(key: bytes) -> str:
+    """A value that recognises a key and gives nothing of it away."""
+    return keyed_digest(key, b"imgnom fingerprint").hex()

@@ -1,0 +1,97 @@
+from django.db import models
+
+
+class Leaf(models.Model):
+    """One act. Its place in the tree is `index`, from 0 without a gap."""
+
+    index = models.BigIntegerField(unique=True)
+    leaf_id = models.CharField(max_length=32, unique=True)
+    payload = models.TextField()
+
+    personal: dict[str, str] = {}
+    not_personal = {
+        "id": "a number of the row",
+        "index": "its place in the tree",
+        "leaf_id": "random",
+        "payload": "an act in random tokens, clause and item names; never a value",
+    }
+
+
+class Node(models.Model):
+    """The hash of a complete subtree of 2**level leaves."""
+
+    level = models.SmallIntegerField()
+    index = models.BigIntegerField()
+    digest = models.BinaryField()
+
+    personal: dict[str, str] = {}
+    not_personal = {"id": "a number of the row", "level": "height of the subtree", "index": "place of the subtree", "digest": "a hash of leaves"}
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["level", "index"], name="ledger_one_node_per_place")]
+
+
+class Checkpoint(models.Model):
+    """A signed statement of size and root."""
+
+    size = models.BigIntegerField(unique=True)
+    note = models.TextField()
+    made_at = models.DateTimeField()
+
+    personal: dict[str, str] = {}
+    not_personal = {"id": "a number of the row", "size": "leaves covered", "note": "size, root, signature", "made_at": "when it was signed"}
+
+
+class Lease(models.Model):
+    """Who may append just now; the token fences off a holder that slept past its lease."""
+
+    name = models.CharField(max_length=32, unique=True)
+    token = models.BigIntegerField(default=0)
+    until = models.FloatField(default=0)
+
+    personal: dict[str, str] = {}
+    not_personal = {"id": "a number of the row", "name": "what is leased", "token": "fencing token", "until": "real time, seconds"}
+
+
+class Certificate(models.Model):
+    """What was destroyed, how and when; of no person."""
+
+    number = models.CharField(max_length=32, unique=True)
+    content = models.TextField()
+    signature = models.TextField()
+    grade = models.CharField(max_length=16)
+    leaf_id = models.CharField(max_length=32)
+    key_ids = models.TextField()
+    made_at = models.DateTimeField()
+
+    personal: dict[str, str] = {}
+    not_personal = {
+        "id": "a number of the row",
+        "number": "random",
+        "content": "items, counts, method, clause: no person",
+        "signature": "over the content",
+        "grade": "cryptographic or final",
+        "leaf_id": "the ledger's entry of it",
+        "key_ids": "random ids of keys that no longer exist",
+        "made_at": "when it was issued",
+    }
+
+
+class Intent(models.Model):
+    """The destruction list: what was meant to be destroyed, before anything was; replayed after a restore."""
+
+    intent_id = models.CharField(max_length=32, unique=True)
+    what = models.CharField(max_length=64)
+    key_ids = models.TextField()
+    clause = models.CharField(max_length=16)
+    made_at = models.DateTimeField()
+
+    personal: dict[str, str] = {}
+    not_personal = {
+        "id": "a number of the row",
+        "intent_id": "random",
+        "what": "the kind of record",
+        "key_ids": "random ids of keys",
+        "clause": "why",
+        "made_at": "when",
+    }

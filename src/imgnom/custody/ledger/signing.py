@@ -1,0 +1,73 @@
+"""Signing checkpoints and certificates with the ledger's Ed25519 key, in the form of C2SP signed notes.
+
+A note is text, an empty line, and lines `— name base64(key hash ‖ signature)`. The verifier key reads
+`name+hash+base64(0x01 ‖ public key)`. The seed is a file of the keyring; it is never made here.
+"""
+
+import base64
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from django.conf import settings
+
+from imgnom.custody.ledger.errors import SigningKeyMissing
+
+
+def origin() -> str:
+    return f"{urlsplit(settings.IMGNOM.base_url).netloc.replace(':', '.')}/ledger"
+
+
+@lru_cache(maxsize=4)
+def _key(file: Path, _stamp: int) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(file.read_text(encoding="ascii").strip()))
+
+
+def _signer() -> Ed25519PrivateKey:
+    file = Path(settings.IMGNOM.keyring) / "ledger-signing.key"
+    try:
+        return _key(file, file.stat().st_mtime_ns)
+    except (OSError, ValueError):
+        raise SigningKeyMissing("ledger-signing.key is missing from the keyring, or was cut.") from None
+
+
+def _public() -> bytes:
+    return _signer().public_key().public_bytes_raw()
+
+
+def _key_hash(name: str, public: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + b"\n\x01" + public).digest()[:4]
+
+
+def verifier_key() -> str:
+    name, public = origin(), _public()
+    return f"{name}+{_key_hash(name, public).hex()}+{base64.b64encode(b'\x01' + public).decode()}\n"
+
+
+def sign_note(text: str) -> str:
+    """The note with our signature line. `text` must end with a newline."""
+    name = origin()
+    mark = _key_hash(name, _public()) + _signer().sign(text.encode())
+    return f"{text}\n— {name} {base64.b64encode(mark).decode()}\n"
+
+
+def verify_note(note: str) -> str:
+    """The text of a note that our key signed. Raises ValueError otherwise."""
+    text, _, signatures = note.partition("\n\n")
+    for line in signatures.splitlines():
+        parts = line.split(" ")
+        if len(parts) == 3 and parts[1] == origin():
+            mark = base64.b64decode(parts[2])
+            try:
+                Ed25519PublicKey.from_public_bytes(_public()).verify(mark[4:], (text + "\n").encode())
+            except InvalidSignature:
+                break
+            return text + "\n"
+    raise ValueError("the note is not signed by this ledger's key")
+
+
+def sign_bytes(content: bytes) -> str:
+    return base64.b64encode(_signer().sign(content)).decode()

@@ -1,0 +1,52 @@
+"""Sealed files and sealed rows of a day: everything that hangs on a key of its own and on no person."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from imgnom.custody.keys.public import SealBroken, compact, context, create_key, destroy_keys, find_key, find_or_create_key, keys_of, open_key
+from imgnom.policy.public import Actor
+
+FILE = "file"
+
+
+def seal_file(token: str, content: bytes, target: BinaryIO, *, now: datetime) -> None:
+    """Write `content` sealed under a new key of this file."""
+    key_id = find_key(token, FILE) or create_key(owner=token, klass=FILE, now=now)
+    open_key(key_id).seal_stream(content, target, bound_to=context("file", token))
+
+
+def open_file(token: str, path: Path) -> Iterator[bytes]:
+    """The file's chunks. Raises SealBroken; a file whose key is gone raises it too."""
+    key_id = find_key(token, FILE)
+    if key_id is None:
+        raise SealBroken("the key of this file is gone")
+    with path.open("rb") as source:
+        yield from open_key(key_id).open_stream(source, bound_to=context("file", token))
+
+
+def destroy_file_keys(tokens: Iterable[str], *, now: datetime, by: Actor, clause: str) -> tuple[str, ...]:
+    key_ids = [key_id for token in tokens for key_id in keys_of(token)]
+    destroy_keys(key_ids, now=now, by=by, clause=clause)
+    return tuple(key_ids)
+
+
+def _owner(day: date) -> str:
+    return f"day-{day.isoformat()}"
+
+
+def seal_for_day(day: date, klass: str, plain: bytes, *, bound: str, now: datetime) -> tuple[bytes, str]:
+    """Seal a row under the random key of its Seoul day; returns it with the key's id."""
+    key_id = find_or_create_key(owner=_owner(day), klass=f"day-{klass}", now=now)
+    return open_key(key_id).seal(plain, bound_to=context("day", bound)), key_id
+
+
+def open_for_day(key_id: str, sealed: bytes, *, bound: str) -> bytes:
+    return open_key(key_id).open(sealed, bound_to=context("day", bound))
+
+
+def destroy_day_keys(key_ids: Iterable[str], *, now: datetime, by: Actor, clause: str) -> int:
+    count = destroy_keys(key_ids, now=now, by=by, clause=clause)
+    compact("keys")
+    return count

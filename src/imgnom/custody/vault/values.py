@@ -1,0 +1,147 @@
+"""Writing, finding and destroying sealed values."""
+
+import base64
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from imgnom.custody.keys.public import KeyDestroyed, compact, context, create_key, derive, destroy_keys, find_key, keyed_digest, keys_of, open_key, read_key
+from imgnom.custody.outbox.public import record_act
+from imgnom.custody.vault.errors import SubjectFenced, ValueTaken
+from imgnom.custody.vault.models import BlindIndex, Fence, HeldName, Restriction, SealedValue
+from imgnom.policy.public import Actor, SubjectId
+
+SUBJECT = "subject"
+
+
+@dataclass(frozen=True)
+class DestroyedSubject:
+    key_ids: tuple[str, ...]
+    items: tuple[str, ...]
+
+
+def bound_to(subject: str, item: str, row: str) -> bytes:
+    return context("vault", subject, item, row)
+
+
+def new_subject(*, now: datetime) -> SubjectId:
+    """A new random token with a data key of its own."""
+    subject = SubjectId(base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower())
+    create_key(owner=subject, klass=SUBJECT, now=now)
+    return subject
+
+
+def ensure_not_fenced(subject: str) -> None:
+    if Fence.objects.filter(subject=subject).exists():
+        raise SubjectFenced(subject)
+
+
+def seal_value(subject: str, item: str, value: str, *, row: str = "", now: datetime) -> None:
+    """The value stands sealed under the subject's key, bound to subject, item and row. Raises SubjectFenced, KeyDestroyed."""
+    key_id = find_key(subject, SUBJECT)
+    if key_id is None:
+        raise KeyDestroyed(subject)
+    sealed = open_key(key_id).seal(value.encode(), bound_to=bound_to(subject, item, row))
+    with transaction.atomic(using="vault"):
+        ensure_not_fenced(subject)
+        SealedValue.objects.update_or_create(
+            subject=subject, item=item, row=row, defaults={"sealed": sealed, "key_id": key_id, "sealed_at": now}
+        )
+
+
+def forget_value(subject: str, item: str, *, row: str = "") -> None:
+    SealedValue.objects.filter(subject=subject, item=item, row=row).delete()
+
+
+def blind_digest(item: str, canonical: str) -> str:
+    return keyed_digest(derive(read_key("index"), f"blind index {item}"), canonical.encode()).hex()
+
+
+def index_value(subject: str, item: str, canonical: str) -> None:
+    """The confirmed value is found from now on. Raises ValueTaken."""
+    digest = blind_digest(item, canonical)
+    try:
+        with transaction.atomic(using="vault"):
+            ensure_not_fenced(subject)
+            BlindIndex.objects.filter(subject=subject, item=item).exclude(digest=digest).delete()
+            row, _ = BlindIndex.objects.get_or_create(item=item, digest=digest, defaults={"subject": subject})
+    except IntegrityError:
+        raise ValueTaken(item) from None
+    if row.subject != subject:
+        raise ValueTaken(item)
+
+
+def unindex(subject: str, item: str) -> None:
+    BlindIndex.objects.filter(subject=subject, item=item).delete()
+
+
+def find_subject(item: str, canonical: str) -> SubjectId | None:
+    row = BlindIndex.objects.filter(item=item, digest=blind_digest(item, canonical)).first()
+    return SubjectId(row.subject) if row else None
+
+
+def decoy_subject(item: str, canonical: str, *, now: datetime) -> SubjectId:
+    """What an unknown value maps to for an hour: the same shape, of nobody, so that limits cannot tell."""
+    window = int(now.timestamp()) // 3600
+    digest = keyed_digest(derive(read_key("index"), f"decoy {item} {window}"), canonical.encode())
+    return SubjectId(base64.b32encode(digest[:16]).decode().rstrip("=").lower())
+
+
+def hold_name(item: str, canonical: str, *, starts_at: datetime, until: datetime | None) -> None:
+    HeldName.objects.update_or_create(item=item, digest=blind_digest(item, canonical), defaults={"starts_at": starts_at, "ends_at": until})
+
+
+def is_name_held(item: str, canonical: str, *, now: datetime) -> bool:
+    row = HeldName.objects.filter(item=item, digest=blind_digest(item, canonical)).first()
+    return row is not None and (row.ends_at is None or row.ends_at > now)
+
+
+def due_names(*, now: datetime) -> int:
+    return HeldName.objects.filter(ends_at__lte=now).count()
+
+
+def destroy_due_names(*, now: datetime) -> int:
+    return HeldName.objects.filter(ends_at__lte=now).delete()[0]
+
+
+def held_items(subject: str) -> tuple[str, ...]:
+    return tuple(SealedValue.objects.filter(subject=subject).order_by("item").values_list("item", flat=True).distinct())
+
+
+def sealed_at(subject: str, item: str) -> datetime | None:
+    row = SealedValue.objects.filter(subject=subject, item=item, row="").first()
+    return row.sealed_at if row else None
+
+
+def is_restricted(subject: str, item: str) -> bool:
+    return Restriction.objects.filter(subject=subject, item=item).exists()
+
+
+def restrict(subject: str, item: str) -> None:
+    Restriction.objects.get_or_create(subject=subject, item=item)
+
+
+def lift_restriction(subject: str, item: str) -> None:
+    Restriction.objects.filter(subject=subject, item=item).delete()
+
+
+def fence_subject(subject: str, *, now: datetime) -> None:
+    Fence.objects.get_or_create(subject=subject, defaults={"fenced_at": now})
+
+
+def destroy_subject(subject: str, *, now: datetime, by: Actor, clause: str) -> DestroyedSubject:
+    """Fence, keys and indexes, rows, in this order; repeating it finishes what a kill left (A4.2)."""
+    fence_subject(subject, now=now)
+    key_ids = keys_of(subject)
+    items = held_items(subject)
+    destroy_keys(key_ids, now=now, by=by, clause=clause)
+    with transaction.atomic(using="vault"):
+        BlindIndex.objects.filter(subject=subject).delete()
+        SealedValue.objects.filter(subject=subject).delete()
+        Restriction.objects.filter(subject=subject).delete()
+        record_act(store="vault", act="destroy_subject", clause=clause, by=by, now=now, subject=subject, items=items)
+    for alias in ("keys", "vault"):
+        compact(alias)
+    return DestroyedSubject(tuple(key_ids), items)
