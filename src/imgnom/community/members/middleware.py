@@ -1,0 +1,36 @@
+"""LiveSession: a session lives by the site's clock and dies everywhere at once when the member says so (N2, A3)."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.contrib.auth import SESSION_KEY
+from django.http import HttpRequest, HttpResponse
+
+from imgnom.community.members.codes import record_end
+from imgnom.community.members.models import MemberSession
+from imgnom.policy.public import Actor
+
+VISITOR = Actor("visitor", None)
+TOUCH_EVERY = timedelta(hours=1)
+
+
+class LiveSession:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.member, request.actor = None, VISITOR  # type: ignore[attr-defined]
+        if request.session.get(SESSION_KEY):
+            self._recognise(request)
+        return self.get_response(request)
+
+    def _recognise(self, request: HttpRequest) -> None:
+        now = request.now  # type: ignore[attr-defined]
+        row = MemberSession.objects.select_related("member").filter(sid=request.session.get("sid", "")).first()
+        if row is None or row.ends_at <= now or row.epoch != row.member.session_epoch or row.member.state == "withdrawn":
+            request.session.flush()
+            return
+        if now - row.last_seen >= TOUCH_EVERY:
+            MemberSession.objects.filter(pk=row.pk).update(last_seen=now, ends_at=record_end("session", now))
+        request.member = row.member  # type: ignore[attr-defined]
+        request.actor = Actor(row.member.role, row.member.subject)  # type: ignore[attr-defined]

@@ -1,0 +1,129 @@
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+
+
+class Member(AbstractBaseUser):
+    """Who takes part. ID and e-mail live in the vault under `subject`, a random token."""
+
+    subject = models.CharField(max_length=32, unique=True)
+    nickname = models.CharField(max_length=40)
+    nickname_key = models.CharField(max_length=160, unique=True)
+    role = models.CharField(max_length=16, default="member")
+    state = models.CharField(max_length=12, default="active")
+    joined_at = models.DateTimeField()
+    session_epoch = models.IntegerField(default=1)
+    last_totp_step = models.BigIntegerField(default=0)
+
+    USERNAME_FIELD = "subject"
+    objects: "BaseUserManager[Member]" = BaseUserManager()
+
+    personal = {"nickname": "nickname", "nickname_key": "nickname", "password": "password", "joined_at": "membership", "state": "membership", "last_login": "membership"}
+    not_personal = {
+        "id": "a number of the row",
+        "subject": "random",
+        "role": "member or a role of the staff",
+        "session_epoch": "counts up to end all sessions",
+        "last_totp_step": "so that a code works once",
+    }
+
+
+class PendingRegistration(models.Model):
+    """A sign-up that waits for its code. It blocks nobody: nothing of it is indexed."""
+
+    token = models.CharField(max_length=32, unique=True)
+    subject = models.CharField(max_length=32, unique=True)
+    password = models.CharField(max_length=128)
+    code_digest = models.CharField(max_length=64)
+    code_ends_at = models.DateTimeField()
+    tries = models.SmallIntegerField(default=0)
+    confirmed = models.BooleanField(default=False)
+    consents = models.JSONField()
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(db_index=True)
+
+    personal = {"password": "password", "code_digest": "confirmation_code", "consents": "consent_record"}
+    not_personal = {
+        "id": "a number of the row",
+        "token": "random",
+        "subject": "random",
+        "code_ends_at": "when the code ends",
+        "tries": "how often a code was tried",
+        "confirmed": "whether the mailbox is proven",
+        "starts_at": "when it began",
+        "ends_at": "when it is destroyed",
+    }
+
+
+class CodeRequest(models.Model):
+    """A mailed code for a reset or a new address."""
+
+    token = models.CharField(max_length=32, unique=True)
+    subject = models.CharField(max_length=32)
+    kind = models.CharField(max_length=12)
+    code_digest = models.CharField(max_length=64)
+    tries = models.SmallIntegerField(default=0)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(db_index=True)
+
+    personal = {"code_digest": "confirmation_code"}
+    not_personal = {
+        "id": "a number of the row",
+        "token": "random",
+        "subject": "random",
+        "kind": "reset or e-mail",
+        "tries": "how often a code was tried",
+        "starts_at": "when it began",
+        "ends_at": "when it ends",
+    }
+
+
+class MemberSession(models.Model):
+    """A browser that is signed in."""
+
+    sid = models.CharField(max_length=64, unique=True)
+    member = models.ForeignKey(Member, on_delete=models.PROTECT)
+    epoch = models.IntegerField()
+    starts_at = models.DateTimeField()
+    last_seen = models.DateTimeField()
+    ends_at = models.DateTimeField(db_index=True)
+
+    personal = {"starts_at": "session", "last_seen": "session", "sid": "session"}
+    not_personal = {"id": "a number of the row", "member": "a number", "epoch": "compared with the member's", "ends_at": "when it ends"}
+
+
+class Letter(models.Model):
+    """A letter that waits: whom (a token), which template; never an address, never a word of it."""
+
+    subject = models.CharField(max_length=32)
+    template_id = models.CharField(max_length=40)
+    language = models.CharField(max_length=2, default="ko")
+    row = models.CharField(max_length=64, default="")
+    facts = models.JSONField(default=dict)
+    tries = models.SmallIntegerField(default=0)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(db_index=True)
+    leased_until = models.FloatField(default=0)
+
+    personal = {"template_id": "mail_queue"}
+    not_personal = {
+        "id": "a number of the row",
+        "subject": "random",
+        "language": "ko or en",
+        "row": "which sealed code",
+        "facts": "numbers and paths, of no person",
+        "tries": "how often it was tried",
+        "starts_at": "when it was queued",
+        "ends_at": "when it is given up",
+        "leased_until": "real time, seconds",
+    }
+
+
+class Enrolment(models.Model):
+    """A one-time link by which staff set their password and second factor."""
+
+    token = models.CharField(max_length=64, unique=True)
+    member = models.ForeignKey(Member, on_delete=models.PROTECT)
+    ends_at = models.DateTimeField()
+
+    personal: dict[str, str] = {}
+    not_personal = {"id": "a number of the row", "token": "random", "member": "a number", "ends_at": "when it ends"}

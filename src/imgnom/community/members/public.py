@@ -1,0 +1,72 @@
+"""The door of the members."""
+
+from datetime import datetime
+
+from django.http import HttpRequest
+
+from imgnom.community.members.enter import (
+    STAFF_ROLES,
+    begin_email_change,
+    change_nickname,
+    confirm_email_change,
+    create_staff,
+    destroy_codes,
+    destroy_letters,
+    destroy_sessions,
+    due_codes,
+    due_letters,
+    due_sessions,
+    end_all_sessions,
+    end_session,
+    remove_member,
+    start_session,
+)
+from imgnom.community.members.errors import CodeWrong, LoginWrong, MemberError, NicknameTaken, UsernameTaken
+from imgnom.community.members.join import MemberCard, card_of, create_confirmed_member, destroy_registrations, due_registrations
+from imgnom.community.members.letters import deliver_mail, queue_letter
+from imgnom.community.members.models import Member, MemberSession
+from imgnom.community.members.rules import canonical_username, check_nickname, nickname_key
+
+__all__ = [
+    "STAFF_ROLES", "CodeWrong", "LoginWrong", "MemberCard", "MemberError", "NicknameTaken", "UsernameTaken", "begin_email_change",
+    "canonical_username", "change_nickname", "check_nickname", "confirm_email_change", "create_confirmed_member", "create_staff",
+    "deliver_mail", "destroy_codes", "destroy_letters", "destroy_registrations", "destroy_sessions", "due_codes", "due_letters",
+    "due_registrations", "due_sessions", "end_all_sessions", "end_session", "mark_withdrawn", "member_by_id", "member_by_nickname",
+    "member_by_subject", "nickname_key", "queue_letter", "remove_member", "session_count", "sign_in_as_demo",
+]  # fmt: skip
+
+
+def member_by_id(member_id: int) -> MemberCard | None:
+    member = Member.objects.filter(pk=member_id).first()
+    return card_of(member) if member else None
+
+
+def member_by_subject(subject: str) -> MemberCard | None:
+    member = Member.objects.filter(subject=subject).first()
+    return card_of(member) if member else None
+
+
+def member_by_nickname(nickname: str) -> MemberCard | None:
+    member = Member.objects.filter(nickname_key=nickname_key(nickname), state__in=("active", "restricted", "suspended")).first()
+    return card_of(member) if member else None
+
+
+def session_count(member_id: int, *, now: datetime) -> int:
+    return MemberSession.objects.filter(member_id=member_id, ends_at__gt=now).count()
+
+
+def mark_withdrawn(member_id: int) -> bool:
+    """Inside the caller's transaction: no sign-in and no page from now on; False when it was so already."""
+    changed = Member.objects.filter(pk=member_id).exclude(state="withdrawn").update(state="withdrawn", password="!")
+    MemberSession.objects.filter(member_id=member_id).delete()
+    return bool(changed)
+
+
+def sign_in_as_demo(request: HttpRequest, *, login: str) -> None:
+    """One-click sign-in of the demo's invented cast; staff come with their second factor done."""
+    from imgnom.custody.vault.public import find_subject
+
+    member = Member.objects.get(subject=find_subject("username", canonical_username(login)))
+    start_session(request, member)
+    if member.role != "member":
+        request.session["second_factor"] = True
