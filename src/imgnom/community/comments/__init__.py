@@ -1,0 +1,1 @@
+"""Flat comments, and the page of a picture on which they stand."""

@@ -1,0 +1,69 @@
+from django.db import models
+
+
+class Image(models.Model):
+    """A picture. Its files have a random name and a key of their own that hangs on no person."""
+
+    public_id = models.CharField(max_length=16, unique=True)
+    author = models.ForeignKey("members.Member", on_delete=models.PROTECT, null=True)
+    author_name = models.CharField(max_length=40, default="")
+    title = models.CharField(max_length=200)
+    description = models.TextField(max_length=5000)
+    alt = models.CharField(max_length=1000)
+    visibility = models.CharField(max_length=8, db_index=True)
+    removed_reason = models.CharField(max_length=500, default="")
+    format = models.CharField(max_length=8)
+    bytes = models.IntegerField()
+    width = models.IntegerField()
+    height = models.IntegerField()
+    frames = models.IntegerField()
+    thumbnail_width = models.IntegerField()
+    thumbnail_height = models.IntegerField()
+    preview_width = models.IntegerField()
+    preview_height = models.IntegerField()
+    removed = models.JSONField()
+    media_token = models.CharField(max_length=32, unique=True)
+    placeholder = models.CharField(max_length=64)
+    created_at = models.DateTimeField()
+
+    personal = {
+        "author": "image_text", "author_name": "nickname", "title": "image_text", "description": "image_text", "alt": "image_text",
+        "placeholder": "image_file", "created_at": "image_text",
+    }  # fmt: skip
+    not_personal = {
+        "id": "a number of the row", "public_id": "random", "visibility": "public, unlisted or private", "removed_reason": "written by staff about the picture",
+        "format": "of the file", "bytes": "of the file", "width": "of the file", "height": "of the file", "frames": "of the file",
+        "thumbnail_width": "of the file", "thumbnail_height": "of the file", "preview_width": "of the file", "preview_height": "of the file",
+        "removed": "kinds of things removed", "media_token": "random",
+    }  # fmt: skip
+
+    class Meta:
+        indexes = [models.Index(fields=["author", "-id"]), models.Index(fields=["visibility", "-id"])]
+
+    @property
+    def ratio_step(self) -> str:
+        """Width by height in the steps of 0.05 that the style sheet knows."""
+        step = min(2.5, max(0.5, round(20 * self.preview_width / max(1, self.preview_height)) / 20))
+        return f"{step:g}"
+
+    @property
+    def shown_name(self) -> str:
+        return self.author.nickname if self.author_id and self.author else self.author_name
+
+
+class Tag(models.Model):
+    name = models.CharField(max_length=40, unique=True)
+
+    personal = {"name": "image_text"}
+    not_personal = {"id": "a number of the row"}
+
+
+class ImageTag(models.Model):
+    image = models.ForeignKey(Image, on_delete=models.PROTECT)
+    tag = models.ForeignKey(Tag, on_delete=models.PROTECT)
+
+    personal = {"tag": "image_text"}
+    not_personal = {"id": "a number of the row", "image": "a number"}
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["image", "tag"], name="images_one_tag_per_image")]
