@@ -1,0 +1,1 @@
+"""Floor 4: what policy and staff do across rooms."""

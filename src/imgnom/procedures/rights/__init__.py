@@ -1,0 +1,1 @@
+"""Viewing, correcting, consenting (A7.1, A7.2a)."""
