@@ -1,6 +1,6 @@
 """/demo and /outbox: only in demo mode, where nobody's real data lives."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from email import message_from_bytes
 from email import policy as mail_policy
 from pathlib import Path
@@ -36,7 +36,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 
 def _moved(instant: datetime, step: str) -> datetime:
-    return instant + (add_period(instant.date(), parse_period(STEPS[step])) - instant.date()) + timedelta(0)
+    return instant + (add_period(instant.date(), parse_period(STEPS[step])) - instant.date())
 
 
 @require_POST
