@@ -7,6 +7,7 @@ itself (so that it can also look while no worker ran) and searches every byte un
 import gzip
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from zoneinfo import ZoneInfo
 from imgnom.policy.public import Policy, ends_at
 
 from imgnom.site.rehearsal.board import Board
-from imgnom.site.rehearsal.canaries import Person, latin, make_person, photograph
+from imgnom.site.rehearsal.canaries import Person, hangul, latin, make_person, photograph
 from imgnom.site.rehearsal.hunt import Find, Hunt
 from imgnom.site.rehearsal.visitor import Visitor
 
@@ -115,6 +116,10 @@ class Story:
             file.unlink()
 
     def hunt(self, values: dict[str, str]) -> list[Find]:
+        from django.db import connections
+
+        # Reading a SQLite file and closing it drops this process's locks on it: no connection may be open meanwhile.
+        connections.close_all()
         return Hunt(values).files(self.home)
 
     def nothing_of(self, clauses: str, values: dict[str, str], words: str) -> None:
@@ -137,7 +142,7 @@ class Story:
         self.rights()
         self.before = Path(tempfile.mkdtemp(prefix="imgnom-rehearsal-old-"))
         try:
-            shutil.copytree(self.home / "db", self.before / "db")
+            self._copy_stores()
             for person in self.people.values():
                 if person.choice:
                     self.leave(person)
@@ -147,6 +152,15 @@ class Story:
         finally:
             shutil.rmtree(self.before, ignore_errors=True)
         self.ledger()
+
+    def _copy_stores(self) -> None:
+        """An old copy of every store, made as a backup would be, beside a running site."""
+        (self.before / "db").mkdir()
+        for file in (self.home / "db").glob("*.sqlite3"):
+            source, target = sqlite3.connect(file), sqlite3.connect(self.before / "db" / file.name)
+            source.backup(target)
+            source.close()
+            target.close()
 
     def hunter_is_not_blind(self) -> None:
         self.say("planting a canary that must be found")
@@ -201,6 +215,15 @@ class Story:
             declared <= {n for n, c in self.policy.cookies.items() if c.category == "necessary"},
             "twenty pages set no optional cookie and ask for no silent yes",
         )
+        self.prove("A6.1", not self.policy.processors, "no processor is declared, and nothing sends data out")
+        self.prove("A9.1 A9.2 A9.3", all(words.ko in page.text for words in self.policy.officer.values()), "the officer's name and address are on the page")
+        self.prove("A3.0b", all(r.article for r in self.policy.records.values()), "every record names the clause that keeps it")
+        refused = Visitor(self.port, agent="Visitor/refuses")
+        choice = refused.post("/privacy/cookies", {"choice": "refuse"})
+        self.prove("A8.2", choice.status == 303 and refused.cookies.get("imgnom_cookies") == "none", "a refusal without an account is kept")
+        english = Visitor(self.port, agent="Visitor/en", language="en").get("/privacy").text
+        self.prove("I11", "Privacy policy" in english and "개인정보처리방침" in page.text, "the policy reads in both languages")
+        self.prove("I10 X4", visitor.get("/desk").status == 302, "the desk opens to nobody without an account and second factor")
         foreign = re.findall(r'(?:src|href)="(https?://[^"]+)"', page.text)
         self.prove(
             "A5.0",
@@ -333,6 +356,7 @@ class Story:
         )
         for value in person.extras.values():
             self.prove("A7.1 I1", value in page.text, "an added item is shown to its owner")
+        self.the_desk(person)
         records = browser.get("/me/records")
         self.prove(
             "A1.2", records.status == 200 and "127.0.0.1" in records.text, "one's own access records are there to read"
@@ -344,6 +368,37 @@ class Story:
                 "/me/privacy/edit" in text and "/me/withdraw" in text,
                 "change and withdraw are one click away",
             )
+
+    def the_desk(self, person: Person) -> None:
+        """Staff need a second factor, leave a record, and cannot read what no purpose covers."""
+        from imgnom.community.members.public import create_staff
+        from imgnom.custody.vault.reveal import RevealRefused, reveal
+        from imgnom.policy.public import Actor
+
+        staff = create_staff(login="rehearsal-moderator", role="moderator", now=self.at)
+        browser = Visitor(self.port, agent="Staff/rehearsal")
+        browser.post("/login", {"login": staff.login, "password": staff.password})
+        self.prove("I10", browser.get("/desk").status == 302, "a password alone does not open the desk")
+        import pyotp
+
+        browser.post("/login/second-factor", {"code": pyotp.TOTP(staff.totp_secret).now()})
+        before = self._count("default", "moderation_handlerrecord")
+        opened = browser.get("/desk").status == 200
+        self.prove("X4", opened and self._count("default", "moderation_handlerrecord") == before + 1, "a look leaves exactly one handler record")
+        self.prove("A2.2c", self.browsers[person.name].get("/desk").status == 403, "a member's role is too low for the desk")
+        from imgnom.custody.vault.public import find_subject
+
+        subject = find_subject("username", person.username)
+        try:
+            reveal(str(subject), "email", purpose="service", by=Actor("moderator", "rehearsal"), now=self.at)
+            refused = False
+        except RevealRefused:
+            refused = True
+        self.prove("A2.0 A2.2 A2.2b", refused, "a reading that the policy does not declare is refused")
+        twin = Visitor(self.port, agent="Visitor/twin")
+        fields = {"age_group": "14_or_older", "username": "u" + latin(), "password1": "Pw-" + latin(), "nickname": hangul(), "email": person.email.replace("@", "+second@"), "agree_terms": "on", "agree_privacy": "on"} | person.extras
+        twin.post("/signup", fields)
+        self.prove("A2.2f A2.2h", self.letter_code(person.email) == "", "a second account for the same mailbox gets no code, and the owner a letter")
 
     def leave(self, person: Person) -> None:
         self.say(f"{person.name} leaves: {person.choice}")
@@ -434,8 +489,6 @@ class Story:
 
     def _bring_keys_back(self) -> None:
         """Sabotage: yesterday's key store over today's, as a careless operator might."""
-        import sqlite3
-
         old = sqlite3.connect(self.before / "db" / "keys.sqlite3")
         new = sqlite3.connect(self.home / "db" / "keys.sqlite3")
         with new:
@@ -446,8 +499,6 @@ class Story:
         new.close()
 
     def _old_keys(self) -> set[tuple[str, str]]:
-        import sqlite3
-
         store = sqlite3.connect(self.before / "db" / "vault.sqlite3")
         found = {
             (str(key), str(subject))
@@ -457,8 +508,6 @@ class Story:
         return found
 
     def _keys_of_the_left_are_dead(self) -> None:
-        import sqlite3
-
         keys = sqlite3.connect(self.home / "db" / "keys.sqlite3")
         table = [str(row[0]) for row in keys.execute("SELECT * FROM keys_datakey")] + [
             str(row[1]) for row in keys.execute("SELECT * FROM keys_datakey")
@@ -552,6 +601,7 @@ class Story:
             return
         stranger = Visitor(self.port, agent="Visitor/archive")
         leaver = next(p for p in self.people.values() if p.choice)
+        self._archive_is_shut(expected)
         before_work = stranger.get(f"/receipt/{leaver.receipt}.json").json()
         self.prove("A4.0", before_work is not None, "the receipt answers on the day, worker or not")
         if self.sabotage != "archive-deadline":
@@ -568,6 +618,23 @@ class Story:
             if person.choice:
                 answer = stranger.get(f"/receipt/{person.receipt}.json")
                 self.prove("I6", answer.status == 200, "the receipt answers after destruction")
+
+    def _archive_is_shut(self, expected: bool) -> None:
+        """Past its day and with no worker run: an officer with a docket gets nothing (A4.0, A4.1②)."""
+        from imgnom.custody.archive.models import ArchivedValue
+        from imgnom.custody.archive.public import open_archive
+        from imgnom.custody.vault.reveal import RevealRefused
+        from imgnom.policy.public import Actor
+
+        row = ArchivedValue.objects.first()
+        refused = True
+        if row is not None:
+            try:
+                open_archive(row.archive_ref, row.item, docket="rehearsal", by=Actor("officer", "rehearsal"), now=self.at)
+                refused = False
+            except RevealRefused:
+                pass
+        self.prove("A4.1② I2", refused and (row is not None or not expected), "past its day nobody opens what was kept, worker or not")
 
     def look_at_records(self, record: str, gone: bool) -> None:
         from imgnom.community.visits.public import due_records
@@ -599,8 +666,6 @@ class Story:
 
     def old_copies_stay_shut(self) -> None:
         self.say("trying an old copy of the stores with today's keys")
-        import sqlite3
-
         keys = sqlite3.connect(self.before / "db" / "keys.sqlite3")
         epochs = {str(row[0]) for row in keys.execute("SELECT DISTINCT epoch FROM keys_datakey")}
         keys.close()

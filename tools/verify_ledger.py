@@ -1,0 +1,205 @@
+"""Verify an exported imgnom ledger, a receipt or a certificate, trusting nothing but a key you already hold.
+
+    python verify_ledger.py --key FILE [--checkpoint FILE] PATH
+
+PATH is an export folder, a receipt .json or a certificate .json. With an older checkpoint of an exported ledger it
+proves that nothing before it was rewritten or cut. Needs Python and `cryptography`; imports nothing of imgnom.
+Exit status 0 only if everything holds.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+
+class Broken(Exception):
+    """What does not hold, in words."""
+
+
+def canonical(value: object) -> bytes:
+    """RFC 8785 for what a ledger holds: texts, whole numbers, booleans, null, lists, objects with plain keys."""
+    if isinstance(value, float):
+        raise Broken("a leaf holds a fraction, which no act of a ledger has")
+    if isinstance(value, dict):
+        keys = sorted(value, key=lambda k: k.encode("utf-16-be"))
+        return b"{" + b",".join(canonical(k) + b":" + canonical(value[k]) for k in keys) + b"}"
+    if isinstance(value, list):
+        return b"[" + b",".join(map(canonical, value)) + b"]"
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def leaf_hash(entry: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + entry).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def root_from_path(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
+    """RFC 9162, 2.1.3.2."""
+    if not 0 <= index < size:
+        raise Broken("the leaf's place is outside the tree")
+    fn, sn, r = index, size - 1, leaf
+    for p in path:
+        if sn == 0:
+            raise Broken("the proof is too long")
+        if fn & 1 or fn == sn:
+            r = node_hash(p, r)
+            while fn & 1 == 0 and fn != 0:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            r = node_hash(r, p)
+        fn, sn = fn >> 1, sn >> 1
+    if sn != 0:
+        raise Broken("the proof is too short")
+    return r
+
+
+class Key:
+    """A C2SP note verifier key: name+hash+base64(0x01 ‖ public key)."""
+
+    def __init__(self, text: str) -> None:
+        try:
+            self.name, mark, body = text.strip().split("+", 2)
+            raw = base64.b64decode(body, validate=True)
+            if raw[:1] != b"\x01" or len(raw) != 33:
+                raise ValueError
+        except ValueError:
+            raise Broken("the key file holds no verifier key") from None
+        self.mark = hashlib.sha256(self.name.encode() + b"\n\x01" + raw[1:]).digest()[:4]
+        if self.mark.hex() != mark:
+            raise Broken("the verifier key's hash does not fit its key")
+        self.public = Ed25519PublicKey.from_public_bytes(raw[1:])
+
+    def checkpoint(self, note: str) -> tuple[int, bytes]:
+        """Size and root of a checkpoint that this key signed."""
+        text, _, signatures = note.partition("\n\n")
+        lines = text.split("\n")
+        for line in signatures.splitlines():
+            parts = line.split(" ")
+            if len(parts) != 3 or parts[0] != "—" or parts[1] != self.name:
+                continue
+            mark = base64.b64decode(parts[2])
+            try:
+                self.public.verify(mark[4:], (text + "\n").encode())
+            except InvalidSignature:
+                break
+            if mark[:4] != self.mark or len(lines) < 3 or lines[0] != self.name:
+                break
+            return int(lines[1]), base64.b64decode(lines[2])
+        raise Broken("a checkpoint is not signed by this key")
+
+    def verify(self, signature: str, content: bytes) -> None:
+        try:
+            self.public.verify(base64.b64decode(signature), content)
+        except InvalidSignature:
+            raise Broken("a certificate is not signed by this key") from None
+
+
+def verify_proofs(key: Key, proofs: list[dict]) -> int:
+    for proof in proofs:
+        size, root = key.checkpoint(proof["checkpoint"])
+        path = [base64.b64decode(h) for h in proof["hashes"]]
+        if size != proof["size"] or root_from_path(leaf_hash(canonical(proof["leaf"])), proof["index"], size, path) != root:
+            raise Broken(f"the leaf {proof['leaf'].get('id')} is not in the signed ledger")
+    return len(proofs)
+
+
+def verify_certificate(key: Key, found: dict) -> None:
+    key.verify(found["signature"], canonical(found["certificate"]))
+
+
+def verify_document(key: Key, document: dict) -> str:
+    """A receipt or a certificate: its signatures, and that every act it names stands in the signed ledger."""
+    if "ledger" not in document:
+        raise Broken("this is neither a receipt nor a certificate")
+    proven = {proof["leaf"]["id"] for proof in document["ledger"]}
+    certificates = [document] if "signature" in document else document["certificates"]
+    if verify_proofs(key, document["ledger"]) == 0:
+        raise Broken("there is no proof in it")
+    for found in certificates:
+        verify_certificate(key, found)
+        if found["certificate"]["leaf"] not in proven:
+            raise Broken(f"certificate {found['certificate']['certificate']} has no proof in the ledger")
+    return f"{len(certificates)} certificates and {len(proven)} ledger proofs hold"
+
+
+def fold(stack: list[tuple[int, bytes]]) -> bytes:
+    if not stack:
+        return hashlib.sha256().digest()
+    digest = stack[-1][1]
+    for _, left in reversed(stack[:-1]):
+        digest = node_hash(left, digest)
+    return digest
+
+
+def verify_export(key: Key, folder: Path, older: str | None) -> str:
+    notes = [n + "\n" for n in (folder / "checkpoints.txt").read_text(encoding="utf-8").replace("\n\n—", "\0—").split("\n\n")]
+    wanted: dict[int, bytes] = {}
+    for note in (n.replace("\0—", "\n\n—") for n in notes if n.strip()):
+        size, root = key.checkpoint(note)
+        wanted[size] = root
+    if not wanted:
+        raise Broken("the export holds no checkpoint")
+    if older is not None:
+        size, root = key.checkpoint(older)
+        if wanted.setdefault(size, root) != root:
+            raise Broken(f"the ledger of {size} entries is another one than the older checkpoint saw")
+    stack: list[tuple[int, bytes]] = []
+    count = 0
+    roots = {0: fold([])}
+    for line in (folder / "leaves.jsonl").read_bytes().splitlines():
+        if canonical(json.loads(line)) != line:
+            raise Broken(f"entry {count} is not in canonical form")
+        digest, level = leaf_hash(line), 0
+        while stack and stack[-1][0] == level:
+            digest, level = node_hash(stack.pop()[1], digest), level + 1
+        stack.append((level, digest))
+        count += 1
+        if count in wanted:
+            roots[count] = fold(stack)
+    for size, root in sorted(wanted.items()):
+        if size > count:
+            raise Broken(f"entries {count} to {size - 1} were cut off: a checkpoint covers {size}")
+        if roots[size] != root:
+            raise Broken(f"the first {size} entries are not those that were signed")
+    if count != max(wanted):
+        raise Broken(f"{count - max(wanted)} entries stand behind the last checkpoint, signed by nobody")
+    certificates = (folder / "certificates.jsonl").read_text(encoding="utf-8").splitlines()
+    for line in certificates:
+        verify_certificate(key, json.loads(line))
+    return f"{count} entries, {len(wanted)} checkpoints, {len(certificates)} certificates hold"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Verify an imgnom ledger export, receipt or certificate.")
+    parser.add_argument("--key", required=True, type=Path, help="verifier key, as published at /privacy/ledger/key")
+    parser.add_argument("--checkpoint", type=Path, help="an older checkpoint that the ledger must continue")
+    parser.add_argument("path", type=Path)
+    args = parser.parse_args()
+    try:
+        key = Key(args.key.read_text(encoding="utf-8"))
+        older = args.checkpoint.read_text(encoding="utf-8") if args.checkpoint else None
+        if args.path.is_dir():
+            words = verify_export(key, args.path, older)
+        else:
+            words = verify_document(key, json.loads(args.path.read_text(encoding="utf-8")))
+    except Broken as broken:
+        print(f"does not hold: {broken}", file=sys.stderr)
+        return 1
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"does not hold: it cannot be read ({type(error).__name__})", file=sys.stderr)
+        return 1
+    print(f"holds: {words}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
