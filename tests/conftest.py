@@ -1,11 +1,9 @@
 """A throw-away home for each test process; all six stores; the network closed but for loopback."""
 
-import atexit
 import ipaddress
 import os
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,24 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.environment import HOME
+
 NOON = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)  # noon in Seoul, a Sunday
-
-_home = Path(tempfile.mkdtemp(prefix="imgnom-test-"))
-_owner = os.getpid()
-
-
-@atexit.register
-def _remove_home() -> None:
-    if os.getpid() == _owner:
-        shutil.rmtree(_home, ignore_errors=True)
-
-
-for _name in [name for name in os.environ if name.startswith("IMGNOM_") and name != "IMGNOM_TEST_POSTGRES"]:
-    del os.environ[_name]
-os.environ["IMGNOM_MODE"] = "rehearsal"
-os.environ["IMGNOM_HOME"] = str(_home)
-os.environ["IMGNOM_CLOCK_FILE"] = str(_home / "clock")
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # browser journeys drive an event loop in the test's own thread
 
 
 def _is_loopback(address: Any) -> bool:
@@ -66,12 +49,12 @@ def now() -> datetime:
 def _no_clock_left_behind() -> Iterator[None]:
     yield
     for name in ("clock", "clock.highest"):
-        (_home / name).unlink(missing_ok=True)
+        (HOME / name).unlink(missing_ok=True)
 
 
 @pytest.fixture
 def home() -> Path:
-    return _home
+    return HOME
 
 
 @pytest.fixture
@@ -89,10 +72,10 @@ def _room_of_this_test(request: pytest.FixtureRequest) -> Iterator[None]:
     request.getfixturevalue("_django_db_helper")
     from imgnom.custody.keys.public import ensure_keyring
 
-    for name in os.listdir(_home / "keyring") if (_home / "keyring").exists() else []:
+    for name in os.listdir(HOME / "keyring") if (HOME / "keyring").exists() else []:
         if name != "secret.key":
-            (_home / "keyring" / name).unlink()
+            (HOME / "keyring" / name).unlink()
     ensure_keyring(now=NOON)
     yield
     for folder in ("media", "outbox", "cache"):
-        shutil.rmtree(_home / folder, ignore_errors=True)
+        shutil.rmtree(HOME / folder, ignore_errors=True)

@@ -107,7 +107,10 @@ def verify_proofs(key: Key, proofs: list[dict]) -> int:
     for proof in proofs:
         size, root = key.checkpoint(proof["checkpoint"])
         path = [base64.b64decode(h) for h in proof["hashes"]]
-        if size != proof["size"] or root_from_path(leaf_hash(canonical(proof["leaf"])), proof["index"], size, path) != root:
+        if (
+            size != proof["size"]
+            or root_from_path(leaf_hash(canonical(proof["leaf"])), proof["index"], size, path) != root
+        ):
             raise Broken(f"the leaf {proof['leaf'].get('id')} is not in the signed ledger")
     return len(proofs)
 
@@ -141,7 +144,9 @@ def fold(stack: list[tuple[int, bytes]]) -> bytes:
 
 
 def verify_export(key: Key, folder: Path, older: str | None) -> str:
-    notes = [n + "\n" for n in (folder / "checkpoints.txt").read_text(encoding="utf-8").replace("\n\n—", "\0—").split("\n\n")]
+    notes = [
+        n + "\n" for n in (folder / "checkpoints.txt").read_text(encoding="utf-8").replace("\n\n—", "\0—").split("\n\n")
+    ]
     wanted: dict[int, bytes] = {}
     for note in (n.replace("\0—", "\n\n—") for n in notes if n.strip()):
         size, root = key.checkpoint(note)

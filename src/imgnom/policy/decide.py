@@ -4,7 +4,7 @@ Order: declared at all, declared for this use, consent where the purpose needs i
 CannotTell behaves as Deny for the caller and is reported: it means the file is silent where it should speak.
 """
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,7 +43,7 @@ def decide(
     item: str,
     purpose: str,
     role: str,
-    consents: Set[str] = frozenset(),
+    consents: AbstractSet[str] = frozenset(),
     restricted: bool = False,
     archived: bool = False,
     deadline: datetime | None = None,
@@ -57,13 +57,21 @@ def decide(
         return CannotTell(Text("아직 아무도 모으지 않는 항목입니다.", "Nothing collects this item yet."), "C1")
     use = next((use for use in policy.uses if use.item == item and use.purpose == purpose), None)
     if use is None:
-        return Deny(Text("이 목적으로는 쓰지 않기로 한 항목입니다.", "This item is not used for this purpose."), aim.article)
+        return Deny(
+            Text("이 목적으로는 쓰지 않기로 한 항목입니다.", "This item is not used for this purpose."), aim.article
+        )
     if role not in use.roles:
         return Deny(Text("이 역할은 볼 수 없습니다.", "This role may not see it."), aim.article)
     if aim.consent is not None and aim.consent not in consents:
         return Deny(Text("동의하지 않은 목적입니다.", "There is no consent to this purpose."), aim.article)
     if archived and purpose not in DOORS_OF_THE_ARCHIVE:
-        return Deny(Text("분리 보관된 값은 보관 목적 말고는 쓰지 않습니다.", "What is kept apart serves only what it is kept for."), "A4.1②")
+        return Deny(
+            Text(
+                "분리 보관된 값은 보관 목적 말고는 쓰지 않습니다.",
+                "What is kept apart serves only what it is kept for.",
+            ),
+            "A4.1②",
+        )
     if restricted and purpose not in FREE_OF_RESTRICTION:
         return Deny(Text("정정이 끝날 때까지 쓰지 않습니다.", "It is not used until the correction is done."), "A7.3a")
     if archived and deadline is None:

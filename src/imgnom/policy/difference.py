@@ -5,7 +5,18 @@ from typing import Any
 
 from imgnom.policy.types import Permanent, Policy, Text
 
-TABLES = ("items", "purposes", "records", "recipients", "processors", "cookies", "roles", "consents", "settings", "clauses")
+TABLES = (
+    "items",
+    "purposes",
+    "records",
+    "recipients",
+    "processors",
+    "cookies",
+    "roles",
+    "consents",
+    "settings",
+    "clauses",
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,9 @@ def difference(old: Policy, new: Policy) -> tuple[Change, ...]:
         a, b = uses_before.get(pair), uses_after.get(pair)
         if a != b:
             changes.append(Change(f"uses.{pair[0]}.{pair[1]}", _shown(a) if a else None, _shown(b) if b else None))
-    changes.extend(Change(f"wording.{n}", "words", "other words") for n in old.wording if old.wording[n] != new.wording.get(n))
+    changes.extend(
+        Change(f"wording.{n}", "words", "other words") for n in old.wording if old.wording[n] != new.wording.get(n)
+    )
     return tuple(changes)
 
 

@@ -18,7 +18,17 @@ from imgnom.policy import types as t
 from imgnom.policy.errors import PolicyError
 from imgnom.policy.periods import parse_period
 
-COLLECTED = ("registration", "consultation", "application", "automatic", "staff", "upload", "comment", "system", "planned")
+COLLECTED = (
+    "registration",
+    "consultation",
+    "application",
+    "automatic",
+    "staff",
+    "upload",
+    "comment",
+    "system",
+    "planned",
+)
 STORES = ("default", "logs", "vault", "archive", "keys", "ledger", "media", "browser")
 SCOPES = ("everyone", "members", "visitors", "final_sanction", "open_case", "nobody")
 BASES = ("contract", "consent", "legitimate_interest", "law", "guardian")
@@ -40,7 +50,9 @@ def _read(folder: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise PolicyError(file, "file", f"cannot be read ({error.strerror})", "a folder that holds policy.toml") from None
+        raise PolicyError(
+            file, "file", f"cannot be read ({error.strerror})", "a folder that holds policy.toml"
+        ) from None
     except UnicodeDecodeError:
         raise PolicyError(file, "file", "is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
@@ -52,7 +64,9 @@ def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in change.items():
         if key == "uses":
             replaced = {(use.get("item"), use.get("purpose")) for use in value}
-            merged[key] = [use for use in base.get(key, []) if (use.get("item"), use.get("purpose")) not in replaced] + list(value)
+            merged[key] = [
+                use for use in base.get(key, []) if (use.get("item"), use.get("purpose")) not in replaced
+            ] + list(value)
         elif isinstance(value, dict) and isinstance(base.get(key), dict):
             merged[key] = _merge(base[key], value)
         else:
@@ -86,7 +100,9 @@ def _gather(folder: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], 
         bundled = Path(__file__).resolve().parents[3] / "policies" / name
         base = next((p for p in (folder / name, folder.parent / name, bundled) if (p / "policy.toml").is_file()), None)
         if base is None:
-            raise PolicyError(file, "extends", f"there is no policy {name!r}", "a folder, or the name of a bundled policy")
+            raise PolicyError(
+                file, "extends", f"there is no policy {name!r}", "a folder, or the name of a bundled policy"
+            )
         facts, wording = _gather(base, (*seen, folder))
     removed = own.pop("remove", [])
     facts = _merge(facts, {key: value for key, value in own.items() if key != "extends"})
@@ -159,7 +175,9 @@ class _Reader:
             raise PolicyError(self.file, name, "must be a table of tables")
         for key in tables:
             if not free_names and not IDENTIFIER.fullmatch(key):
-                raise PolicyError(self.file, f"{name}.{key}", "is no identifier", "small letters, digits and _, at most 40")
+                raise PolicyError(
+                    self.file, f"{name}.{key}", "is no identifier", "small letters, digits and _, at most 40"
+                )
         return [(key, _Table(self.file, f"{name}.{key}", table)) for key, table in tables.items()]
 
     def _article(self, table: _Table) -> str:
@@ -207,7 +225,9 @@ class _Reader:
             table.done()
         return made
 
-    def uses(self, items: Mapping[str, t.Item], purposes: Mapping[str, t.Purpose], roles: Mapping[str, t.Role]) -> tuple[t.Use, ...]:
+    def uses(
+        self, items: Mapping[str, t.Item], purposes: Mapping[str, t.Purpose], roles: Mapping[str, t.Role]
+    ) -> tuple[t.Use, ...]:
         made = []
         for number, raw in enumerate(self.facts.get("uses", [])):
             table = _Table(self.file, f"uses[{number}]", raw)
@@ -252,7 +272,13 @@ class _Reader:
     def rest(self) -> dict[str, Any]:
         cookies, settings, clauses = {}, {}, {}
         for key, table in self._tables("cookies"):
-            cookies[key] = t.Cookie(key, table.text("label"), table.choose("category", COOKIE_CATEGORIES), table.take("period", str), self._article(table))
+            cookies[key] = t.Cookie(
+                key,
+                table.text("label"),
+                table.choose("category", COOKIE_CATEGORIES),
+                table.take("period", str),
+                self._article(table),
+            )
             table.done()
         for key, table in self._tables("settings"):
             value = table.rest.pop("value", None)
@@ -263,18 +289,30 @@ class _Reader:
         for key, table in self._tables("clauses", free_names=True):
             clauses[key] = t.Clause(key, table.text("promise"), table.choose("state", ("built", "planned")))  # type: ignore[arg-type]
             table.done()
-        for name, low, high in (("without_delay_days", 1, 10), ("rejoin_wait_days", 0, 3650), ("policy_lead_days", 7, 365)):
+        for name, low, high in (
+            ("without_delay_days", 1, 10),
+            ("rejoin_wait_days", 0, 3650),
+            ("policy_lead_days", 7, 365),
+        ):
             if name not in settings:
                 raise PolicyError(self.file, f"settings.{name}", "is missing")
             value = settings[name].value
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise PolicyError(self.file, f"settings.{name}.value", f"{value!r} is out of bounds", f"{low} to {high}")
+                raise PolicyError(
+                    self.file, f"settings.{name}.value", f"{value!r} is out of bounds", f"{low} to {high}"
+                )
         return {"cookies": cookies, "settings": settings, "clauses": clauses}
 
     def parties(self, name: str, items: Mapping[str, t.Item]) -> dict[str, t.Party]:
         made = {}
         for key, table in self._tables(name):
-            made[key] = t.Party(key, table.text("name"), table.names("items", items), table.take("purpose", str), table.take("period", str))
+            made[key] = t.Party(
+                key,
+                table.text("name"),
+                table.names("items", items),
+                table.take("purpose", str),
+                table.take("period", str),
+            )
             table.done()
         return made
 
@@ -290,8 +328,15 @@ class _Reader:
         return made
 
     def header(self) -> tuple[str, str, date, str]:
-        table = _Table(self.file, "policy", {k: self.facts[k] for k in ("id", "version", "effective", "zone") if k in self.facts})
-        key, version, effective, zone = table.take("id", str), table.take("version", str), table.take("effective", date), table.take("zone", str)
+        table = _Table(
+            self.file, "policy", {k: self.facts[k] for k in ("id", "version", "effective", "zone") if k in self.facts}
+        )
+        key, version, effective, zone = (
+            table.take("id", str),
+            table.take("version", str),
+            table.take("effective", date),
+            table.take("zone", str),
+        )
         try:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError):
@@ -313,7 +358,12 @@ def load_policy(folder: Path) -> t.Policy:
     purposes = reader.purposes(consents)
     for kind in consents.values():
         if kind.purpose is not None and kind.purpose not in purposes:
-            raise PolicyError(reader.file, f"consents.{kind.id}.purpose", f"{kind.purpose!r} is not declared", ", ".join(sorted(purposes)))
+            raise PolicyError(
+                reader.file,
+                f"consents.{kind.id}.purpose",
+                f"{kind.purpose!r} is not declared",
+                ", ".join(sorted(purposes)),
+            )
     roles = reader.roles()
     uses = reader.uses(items, purposes, roles)
     records = reader.records(items)

@@ -78,7 +78,9 @@ def words_for_period(period: Period | Permanent | None, lang: str) -> str:
     if period.seconds:
         minutes = period.seconds // 60
         if minutes % 60 == 0:
-            parts.append(f"{minutes // 60}시간" if lang == "ko" else f"{minutes // 60} hour{'s' if minutes > 60 else ''}")
+            parts.append(
+                f"{minutes // 60}시간" if lang == "ko" else f"{minutes // 60} hour{'s' if minutes > 60 else ''}"
+            )
         else:
             parts.append(f"{minutes}분" if lang == "ko" else f"{minutes} minutes")
     return " ".join(parts)

@@ -74,15 +74,40 @@ def plan_withdrawal(policy: Policy, facts: LeavingFacts, *, choice: Choice, now:
     identity = records["identity_after_leaving"]
     kept_apart = applies(identity, facts)
     if kept_apart:
-        words = Text("분리 보관하고, 보관 목적 말고는 아무도 열지 않습니다", "kept apart and opened for nothing but what it is kept for")
+        words = Text(
+            "분리 보관하고, 보관 목적 말고는 아무도 열지 않습니다",
+            "kept apart and opened for nothing but what it is kept for",
+        )
         fates.append(_kept(policy, identity, now, words))
     at_once = ["password", *(() if kept_apart else identity.items), *facts.extra_items]
     words = Text("열쇠까지 없앱니다", "destroyed together with its key")
-    fates.append(Fate("account", tuple(dict.fromkeys(i for i in at_once if i in policy.items)), "destroyed_now", None, now, None, words, "A4.0"))
+    fates.append(
+        Fate(
+            "account",
+            tuple(dict.fromkeys(i for i in at_once if i in policy.items)),
+            "destroyed_now",
+            None,
+            now,
+            None,
+            words,
+            "A4.0",
+        )
+    )
     words = Text("어디서나 바로 로그아웃됩니다", "signed out everywhere at once")
     fates.append(Fate("session", records["session"].items, "destroyed_now", None, now, facts.sessions, words, "A7.2b"))
     words = Text("무엇을 고르든 없앱니다", "destroyed whatever you choose")
-    fates.append(Fate("private_pictures", records["private_pictures"].items, "destroyed_now", None, now, facts.private_pictures, words, "A4.0"))
+    fates.append(
+        Fate(
+            "private_pictures",
+            records["private_pictures"].items,
+            "destroyed_now",
+            None,
+            now,
+            facts.private_pictures,
+            words,
+            "A4.0",
+        )
+    )
     fates.append(_posts(records["posts"], facts, choice, now))
     for key in ("freed_names", "access_records_member", "consent_records"):
         record = records.get(key)
@@ -92,8 +117,14 @@ def plan_withdrawal(policy: Policy, facts: LeavingFacts, *, choice: Choice, now:
 
 
 _WHY = {
-    "freed_names": Text("남이 같은 이름으로 나서지 못하게 되돌릴 수 없는 값만 둡니다", "only a one-way value, so that nobody else appears under the name"),
-    "access_records_member": Text("오래된 날부터 차례로 없앱니다. 마지막 날입니다", "destroyed day by day, the oldest first; this is the last of them"),
+    "freed_names": Text(
+        "남이 같은 이름으로 나서지 못하게 되돌릴 수 없는 값만 둡니다",
+        "only a one-way value, so that nobody else appears under the name",
+    ),
+    "access_records_member": Text(
+        "오래된 날부터 차례로 없앱니다. 마지막 날입니다",
+        "destroyed day by day, the oldest first; this is the last of them",
+    ),
     "consent_records": Text("동의했다는 증거로, 누구인지 모르게 둡니다", "as proof of consent, without saying whose"),
 }
 
@@ -105,7 +136,9 @@ def _posts(record: Record, facts: LeavingFacts, choice: Choice, now: datetime) -
             reason = Text("닉네임과 함께 그대로 남습니다", "stay as they are, with the nickname")
             return Fate("posts", record.items, "kept", None, None, count, reason, record.article)
         case "anonymise":
-            reason = Text("이름 없이 남고 글끼리 이어지지 않습니다", "stay without a name, and nothing links one to another")
+            reason = Text(
+                "이름 없이 남고 글끼리 이어지지 않습니다", "stay without a name, and nothing links one to another"
+            )
             return Fate("posts", record.items, "kept", None, None, count, reason, record.article)
         case "delete":
             reason = Text("모두 없앱니다", "all destroyed")

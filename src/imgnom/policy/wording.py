@@ -105,8 +105,16 @@ def _render(policy: Policy, name: str, lang: str) -> tuple[RenderedArticle, ...]
             if part.strip():
                 raise PolicyError(file, "heading", "the text begins before the first heading", "## 1. Title")
             continue
-        blocks = [block.strip() for block in re.split(r"\n(?:\s*\n|(?=- |\[[A-Z]))", part[heading.end() :]) if block.strip()]
-        articles.append(RenderedArticle(heading.group(1) or "", heading.group(2).strip(), tuple(_paragraph(policy, b, lang, file) for b in blocks)))
+        blocks = [
+            block.strip() for block in re.split(r"\n(?:\s*\n|(?=- |\[[A-Z]))", part[heading.end() :]) if block.strip()
+        ]
+        articles.append(
+            RenderedArticle(
+                heading.group(1) or "",
+                heading.group(2).strip(),
+                tuple(_paragraph(policy, b, lang, file) for b in blocks),
+            )
+        )
     return tuple(articles)
 
 
@@ -125,9 +133,19 @@ def check_wording(policy: Policy, folder: Path) -> None:
         for lang in ("ko", "en"):
             if f"{name}.{lang}.md" not in policy.wording:
                 raise PolicyError(folder, f"{name}.{lang}.md", "is missing")
-            marks.append([(place, [p.clauses for p in a.paragraphs if p.clauses]) for place, a in enumerate(_render(policy, name, lang))])
+            marks.append(
+                [
+                    (place, [p.clauses for p in a.paragraphs if p.clauses])
+                    for place, a in enumerate(_render(policy, name, lang))
+                ]
+            )
         for korean, english in zip(marks[0], marks[1], strict=False):
             if korean != english:
-                raise PolicyError(folder, f"{name}: {korean[0]}", f"Korean marks {korean[1]}, English marks {english[1]}", "the same clauses in the same order")
+                raise PolicyError(
+                    folder,
+                    f"{name}: {korean[0]}",
+                    f"Korean marks {korean[1]}, English marks {english[1]}",
+                    "the same clauses in the same order",
+                )
         if len(marks[0]) != len(marks[1]):
             raise PolicyError(folder, name, "has more articles in one language than in the other")

@@ -5,9 +5,8 @@ class SiteConfig(AppConfig):
     name = "imgnom.site"
 
     def ready(self) -> None:
-        from imgnom.web.logs import configure_logging
-
         from imgnom.site import marks
+        from imgnom.web.logs import configure_logging
 
         configure_logging()
         marks.register_check()

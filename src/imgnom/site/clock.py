@@ -12,7 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 
-class ClockWrong(Exception):  # noqa: N818 - named for the fact
+class ClockWrong(Exception):
     """The clock file holds no instant with an offset, or an earlier one than before."""
 
 

@@ -23,7 +23,9 @@ STEPS = {"day": "P1D", "months": "P3M", "years": "P5Y"}
 @require_safe
 def story(request: HttpRequest) -> HttpResponse:
     cast = [{"login": login, **facts} for login, facts in read_cast().items()]
-    return render(request, "site/demo.html", {"cast": cast, "clock": now(), "frozen": settings.IMGNOM.clock_file.exists()})
+    return render(
+        request, "site/demo.html", {"cast": cast, "clock": now(), "frozen": settings.IMGNOM.clock_file.exists()}
+    )
 
 
 @require_POST
@@ -80,5 +82,10 @@ def letter(request: HttpRequest, name: str) -> HttpResponse:
     return render(
         request,
         "site/letter.html",
-        {"subject": message["Subject"], "to": message["To"], "date": message["Date"], "body": body.get_content() if body else ""},
+        {
+            "subject": message["Subject"],
+            "to": message["To"],
+            "date": message["Date"],
+            "body": body.get_content() if body else "",
+        },
     )

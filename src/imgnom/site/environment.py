@@ -16,7 +16,7 @@ STORES = ("default", "logs", "vault", "archive", "keys", "ledger")
 TOY_MODES = ("demo", "rehearsal")
 
 
-class EnvironmentError_(Exception):  # noqa: N818 - the message is what matters; the name avoids the builtin
+class EnvironmentError_(Exception):
     """A variable is missing or wrong. The text is the one line an operator reads."""
 
 

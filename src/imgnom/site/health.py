@@ -3,6 +3,7 @@
 from django.db import connections
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
+
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import check_keyring
 

@@ -27,7 +27,6 @@ def init_keyring() -> int:
 
     django.setup()
     from imgnom.custody.keys.public import ensure_keyring
-
     from imgnom.site.clock import now
     from imgnom.site.serve import migrate_all
 
@@ -39,7 +38,6 @@ def init_keyring() -> int:
 
 def keys_command(args: argparse.Namespace) -> int:
     from imgnom.custody.keys.public import keys_status, turn_epoch
-
     from imgnom.site.clock import now
 
     if args.act == "turn":

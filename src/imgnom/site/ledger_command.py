@@ -15,7 +15,6 @@ from imgnom.custody.ledger.public import (
     verifier_key,
     verify_ledger,
 )
-
 from imgnom.site.clock import now
 
 VERIFIER = Path(__file__).resolve().parents[3] / "tools" / "verify_ledger.py"

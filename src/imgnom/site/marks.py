@@ -10,6 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, register
 from django.db.models import Model
+
 from imgnom.custody.in_force import policy_in_force
 from imgnom.policy.public import PolicyError
 

@@ -5,7 +5,6 @@ import json
 import sys
 
 from imgnom.procedures.retention.public import list_due, run_due
-
 from imgnom.site.clock import now
 from imgnom.site.jump import clear_jump, jump_line, jumped
 

@@ -14,11 +14,11 @@ from types import FrameType
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
+
 from imgnom.custody.consent.public import adopt_policy
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import check_keyring, ensure_keyring
 from imgnom.policy.public import PolicyError
-
 from imgnom.site.clock import now
 
 STOP_SECONDS = 12

@@ -5,8 +5,8 @@ import json
 import sys
 
 from django.conf import settings
-from imgnom.community.members.public import STAFF_ROLES, MemberError, create_staff
 
+from imgnom.community.members.public import STAFF_ROLES, MemberError, create_staff
 from imgnom.site.clock import now
 
 

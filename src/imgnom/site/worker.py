@@ -15,10 +15,10 @@ from types import FrameType
 
 from django.conf import settings
 from django.db import close_old_connections
+
 from imgnom.community.members.public import deliver_mail
 from imgnom.custody.ledger.public import make_checkpoint, sequence
 from imgnom.procedures.retention.public import resume_withdrawals, run_due
-
 from imgnom.site.clock import now
 from imgnom.site.jump import watch_for_jump
 

@@ -55,12 +55,16 @@ class SecurityHeaders:
         response.headers.setdefault("Referrer-Policy", "same-origin")
         response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        response.headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=(), interest-cohort=()")
+        response.headers.setdefault(
+            "Permissions-Policy", "camera=(), microphone=(), geolocation=(), interest-cohort=()"
+        )
         response.headers.setdefault("X-Frame-Options", "DENY")
         if settings.IMGNOM.is_https:
             response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
         if not request.path.startswith("/static/"):
-            private = getattr(request, "member", None) is not None or request.path.startswith(("/me", "/desk", "/receipt", "/login", "/signup"))
+            private = getattr(request, "member", None) is not None or request.path.startswith(
+                ("/me", "/desk", "/receipt", "/login", "/signup")
+            )
             response.headers.setdefault("Cache-Control", "private, no-store" if private else "private, no-cache")
         return response
 

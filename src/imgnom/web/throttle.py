@@ -13,7 +13,7 @@ TABLE = "CREATE TABLE IF NOT EXISTS hits (key TEXT, slot INTEGER, count INTEGER,
 BUMP = "INSERT INTO hits VALUES (?, ?, 1) ON CONFLICT (key, slot) DO UPDATE SET count = count + 1 RETURNING count"
 
 
-class TooMany(Exception):  # noqa: N818 - named for the fact
+class TooMany(Exception):
     def __init__(self, retry_after: int) -> None:
         self.retry_after = retry_after
         super().__init__("too many requests")

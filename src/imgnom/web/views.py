@@ -13,6 +13,11 @@ def choose_language(request: HttpRequest) -> HttpResponse:
     response = see_other(safe_next(request.POST.get("next")))
     if request.POST.get("lang") in ("ko", "en"):
         response.set_cookie(
-            "imgnom_lang", request.POST["lang"], max_age=365 * 86400, httponly=True, samesite="Lax", secure=settings.IMGNOM.is_https
+            "imgnom_lang",
+            request.POST["lang"],
+            max_age=365 * 86400,
+            httponly=True,
+            samesite="Lax",
+            secure=settings.IMGNOM.is_https,
         )
     return response

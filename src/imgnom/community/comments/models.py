@@ -9,8 +9,17 @@ class Comment(models.Model):
     removed_reason = models.CharField(max_length=500, default="")
     created_at = models.DateTimeField()
 
-    personal = {"author": "comment_text", "author_name": "nickname", "body": "comment_text", "created_at": "comment_text"}
-    not_personal = {"id": "a number of the row", "image": "a number", "removed_reason": "written by staff about the comment"}
+    personal = {
+        "author": "comment_text",
+        "author_name": "nickname",
+        "body": "comment_text",
+        "created_at": "comment_text",
+    }
+    not_personal = {
+        "id": "a number of the row",
+        "image": "a number",
+        "removed_reason": "written by staff about the comment",
+    }
 
     class Meta:
         indexes = [models.Index(fields=["image", "-id"])]

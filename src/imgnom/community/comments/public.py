@@ -38,7 +38,15 @@ def anonymise_comments(member_id: int) -> int:
 def delete_comments(member_id: int, *, now: datetime, by: Actor) -> int:
     with transaction.atomic():
         count = Comment.objects.filter(author_id=member_id).delete()[0]
-        record_act(store="default", act="destroy_comments", clause="A4.2", by=by, now=now, items=["comment_text"], detail={"count": count})
+        record_act(
+            store="default",
+            act="destroy_comments",
+            clause="A4.2",
+            by=by,
+            now=now,
+            items=["comment_text"],
+            detail={"count": count},
+        )
     compact("default")
     return count
 

@@ -17,7 +17,9 @@ from imgnom.web.words import say
 
 
 class CommentForm(forms.Form):
-    body = forms.CharField(max_length=2000, error_messages={"required": say(ko="댓글을 적어 주세요.", en="Write a comment.")})
+    body = forms.CharField(
+        max_length=2000, error_messages={"required": say(ko="댓글을 적어 주세요.", en="Write a comment.")}
+    )
 
 
 def _image(request: HttpRequest, public_id: str) -> Image:

@@ -62,14 +62,21 @@ def main() -> None:
 
 
 def work(pyvips, data: bytes, kind: str) -> None:
-    load = getattr(pyvips.Image, {"jpeg": "jpegload_buffer", "png": "pngload_buffer", "webp": "webpload_buffer", "gif": "gifload_buffer"}[kind])
+    load = getattr(
+        pyvips.Image,
+        {"jpeg": "jpegload_buffer", "png": "pngload_buffer", "webp": "webpload_buffer", "gif": "gifload_buffer"}[kind],
+    )
     animated = kind in ("gif", "webp")
     probe = load(data, n=-1) if animated else load(data)
     frames = probe.get("n-pages") if animated and probe.get_typeof("n-pages") else 1
     height = probe.height // frames if frames > 1 else probe.height
     if max(probe.width, height) > MAX_SIDE_PX or probe.width * height > MAX_PIXELS:
         refuse("too-many-pixels")
-    if frames > MAX_FRAMES or probe.width * height * frames > 4 * MAX_PIXELS or probe.width * height * frames > MAX_PIXELS_PER_BYTE * len(data):
+    if (
+        frames > MAX_FRAMES
+        or probe.width * height * frames > 4 * MAX_PIXELS
+        or probe.width * height * frames > MAX_PIXELS_PER_BYTE * len(data)
+    ):
         refuse("bomb")
     still = load(data, fail_on="error").autorot() if not animated else load(data)
     if still.get_typeof("icc-profile-data"):
@@ -92,7 +99,9 @@ def work(pyvips, data: bytes, kind: str) -> None:
 
 def shrink(pyvips, data: bytes, kind: str, side: int, frames: int):
     option = "[n=-1]" if frames > 1 else ""
-    made = pyvips.Image.thumbnail_buffer(data, side, height=side, size="down", option_string=option, export_profile="srgb")
+    made = pyvips.Image.thumbnail_buffer(
+        data, side, height=side, size="down", option_string=option, export_profile="srgb"
+    )
     return made.copy_memory()
 
 

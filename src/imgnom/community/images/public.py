@@ -55,7 +55,9 @@ def anonymise_images(member_id: int) -> int:
     return Image.objects.filter(author_id=member_id).update(author=None, author_name="")
 
 
-def delete_images(member_id: int, *, only_private: bool, now: datetime, by: Actor, limit: int | None = None) -> tuple[int, tuple[str, ...]]:
+def delete_images(
+    member_id: int, *, only_private: bool, now: datetime, by: Actor, limit: int | None = None
+) -> tuple[int, tuple[str, ...]]:
     """Destroyed in chunks, removed ones included; (how many, keys)."""
     count, keys = 0, []
     wanted = Image.objects.filter(author_id=member_id)
@@ -87,7 +89,15 @@ def zip_of(member_id: int) -> bytes:
         for number, image in enumerate(Image.objects.filter(author_id=member_id).order_by("pk"), 1):
             name = f"{number:05d}.{'jpg' if image.format == 'jpeg' else image.format}"
             archive.writestr(name, b"".join(original_of(image)))
-            words.append({"file": name, "title": image.title, "description": image.description, "alt": image.alt, "visibility": image.visibility})
+            words.append(
+                {
+                    "file": name,
+                    "title": image.title,
+                    "description": image.description,
+                    "alt": image.alt,
+                    "visibility": image.visibility,
+                }
+            )
         archive.writestr("pictures.json", json.dumps(words, ensure_ascii=False, indent=1))
     return target.getvalue()
 

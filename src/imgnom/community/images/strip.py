@@ -37,7 +37,11 @@ def _exif_facts(tiff: bytes) -> tuple[int, set[str]]:
 
 
 def _orientation_exif(orientation: int) -> bytes:
-    return b"II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00" + struct.pack("<H", orientation) + b"\x00\x00\x00\x00\x00\x00"
+    return (
+        b"II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00"
+        + struct.pack("<H", orientation)
+        + b"\x00\x00\x00\x00\x00\x00"
+    )
 
 
 def strip_jpeg(data: bytes) -> tuple[bytes, set[str]]:
@@ -66,9 +70,7 @@ def strip_jpeg(data: bytes) -> tuple[bytes, set[str]]:
                 out.append(b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif)
         elif marker == 0xE1:
             removed.add("description")
-        elif marker == 0xE2 and body.startswith(b"ICC_PROFILE\x00"):
-            out.append(segment)
-        elif marker == 0xEE and body.startswith(b"Adobe"):
+        elif (marker == 0xE2 and body.startswith(b"ICC_PROFILE\x00")) or (marker == 0xEE and body.startswith(b"Adobe")):
             out.append(segment)
         elif marker == 0xED:
             removed.add("description")
@@ -83,7 +85,13 @@ def strip_jpeg(data: bytes) -> tuple[bytes, set[str]]:
             if extra:
                 break
         else:
-            out.append(b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00" if marker == 0xE0 and body.startswith(b"JFIF") else segment if marker != 0xE0 else b"")
+            out.append(
+                b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+                if marker == 0xE0 and body.startswith(b"JFIF")
+                else segment
+                if marker != 0xE0
+                else b""
+            )
     tail = data.find(b"\xff\xd9", at)
     if tail >= 0 and len(data) > tail + 2:
         removed.add("trailing")
@@ -105,7 +113,24 @@ def _end_of_scan(data: bytes, at: int) -> tuple[int, bool]:
             return at, False
 
 
-_PNG_KEEP = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"acTL", b"fcTL", b"fdAT", b"cICP", b"bKGD", b"pHYs"}
+_PNG_KEEP = {
+    b"IHDR",
+    b"PLTE",
+    b"IDAT",
+    b"IEND",
+    b"tRNS",
+    b"gAMA",
+    b"cHRM",
+    b"sRGB",
+    b"iCCP",
+    b"sBIT",
+    b"acTL",
+    b"fcTL",
+    b"fdAT",
+    b"cICP",
+    b"bKGD",
+    b"pHYs",
+}
 
 
 def strip_png(data: bytes) -> tuple[bytes, set[str]]:
@@ -208,7 +233,12 @@ def strip_gif(data: bytes) -> tuple[bytes, set[str]]:
     return b"".join(out) + b";", removed
 
 
-STRIP: dict[str, Callable[[bytes], tuple[bytes, set[str]]]] = {"jpeg": strip_jpeg, "png": strip_png, "webp": strip_webp, "gif": strip_gif}
+STRIP: dict[str, Callable[[bytes], tuple[bytes, set[str]]]] = {
+    "jpeg": strip_jpeg,
+    "png": strip_png,
+    "webp": strip_webp,
+    "gif": strip_gif,
+}
 
 
 def sniff(data: bytes) -> str | None:

@@ -44,7 +44,12 @@ def media_path(kind: str, token: str, size: str = "") -> Path:
 def _decode(clean: bytes, kind: str) -> tuple[dict, list[bytes]]:  # type: ignore[type-arg]
     try:
         done = subprocess.run(
-            [sys.executable, "-I", str(JAIL), kind], input=clean, capture_output=True, timeout=WALL_SECONDS, check=False, env={"PATH": "", "HOME": "/nonexistent"}
+            [sys.executable, "-I", str(JAIL), kind],
+            input=clean,
+            capture_output=True,
+            timeout=WALL_SECONDS,
+            check=False,
+            env={"PATH": "", "HOME": "/nonexistent"},
         )
     except subprocess.TimeoutExpired:
         raise NotAPicture("too-slow") from None
@@ -81,7 +86,17 @@ def check_upload(content: bytes) -> str:
 
 
 def upload_file(
-    *, content: bytes, file_name: str, title: str, description: str, alt: str, tags: str, visibility: str, by_member: int, subject: str | None = None, now: datetime
+    *,
+    content: bytes,
+    file_name: str,
+    title: str,
+    description: str,
+    alt: str,
+    tags: str,
+    visibility: str,
+    by_member: int,
+    subject: str | None = None,
+    now: datetime,
 ) -> Taken:
     """A picture stands in both sizes. Raises PictureTooLarge, WrongType, NotAPicture. The file's own name is dropped."""
     del file_name
@@ -109,12 +124,22 @@ def upload_file(
             preview_height=sizes["preview"]["height"], removed=sorted(removed), media_token=token, placeholder=facts["placeholder"], created_at=now,
         )  # fmt: skip
         set_tags(image, tags)
-        record_act(store="default", act="upload", clause="A2.1", by=Actor("member", subject), now=now, subject=subject, items=["image_file"])
+        record_act(
+            store="default",
+            act="upload",
+            clause="A2.1",
+            by=Actor("member", subject),
+            now=now,
+            subject=subject,
+            items=["image_file"],
+        )
     return Taken(public_id, tuple(sorted(removed)))
 
 
 def set_tags(image: Image, text: str) -> None:
-    names = list(dict.fromkeys(word.strip("#").casefold()[:40] for word in text.replace(",", " ").split() if word.strip("#")))[:20]
+    names = list(
+        dict.fromkeys(word.strip("#").casefold()[:40] for word in text.replace(",", " ").split() if word.strip("#"))
+    )[:20]
     ImageTag.objects.filter(image=image).delete()
     for name in names:
         tag, _ = Tag.objects.get_or_create(name=name)
@@ -126,14 +151,25 @@ def destroy_pictures(images: list[Image], *, now: datetime, by: Actor, clause: s
     """Keys, files, rows, in this order; repeating it is harmless. Returns the destroyed keys."""
     keys = destroy_file_keys([image.media_token for image in images], now=now, by=by, clause=clause)
     for image in images:
-        for path in (media_path("originals", image.media_token), *(media_path("derived", image.media_token, size) for size in SIZES)):
+        for path in (
+            media_path("originals", image.media_token),
+            *(media_path("derived", image.media_token, size) for size in SIZES),
+        ):
             erase_file(path)
     ids = [image.pk for image in images]
     with transaction.atomic():
         ImageTag.objects.filter(image_id__in=ids).delete()
         Image.objects.filter(pk__in=ids).delete()
         Tag.objects.filter(imagetag__isnull=True).delete()
-        record_act(store="default", act="destroy_pictures", clause=clause, by=by, now=now, items=["image_file", "image_text"], detail={"count": len(ids)})
+        record_act(
+            store="default",
+            act="destroy_pictures",
+            clause=clause,
+            by=by,
+            now=now,
+            items=["image_file", "image_text"],
+            detail={"count": len(ids)},
+        )
     compact("default")
     compact("keys")
     return keys

@@ -22,7 +22,11 @@ from imgnom.web.words import say
 
 PAGE = 40
 SANDBOX = "default-src 'none'; sandbox"
-VISIBILITIES = (("public", say(ko="전체 공개", en="public")), ("unlisted", say(ko="링크 공개", en="unlisted")), ("private", say(ko="나만 보기", en="private")))
+VISIBILITIES = (
+    ("public", say(ko="전체 공개", en="public")),
+    ("unlisted", say(ko="링크 공개", en="unlisted")),
+    ("private", say(ko="나만 보기", en="private")),
+)
 
 
 def _list(request: HttpRequest, query: QuerySet[Image], context: dict[str, object] | None = None) -> HttpResponse:
@@ -46,14 +50,26 @@ def member_page(request: HttpRequest, nickname: str) -> HttpResponse:
     if card is None:
         raise Http404
     own = request.member is not None and request.member.pk == card.id
-    query = Image.objects.filter(author_id=card.id).select_related("author") if own else visible_images().filter(author_id=card.id)
+    query = (
+        Image.objects.filter(author_id=card.id).select_related("author")
+        if own
+        else visible_images().filter(author_id=card.id)
+    )
     return _list(request, query, {"heading": card.nickname})
 
 
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
     words = request.GET.get("q", "")[:100].strip()
-    query = visible_images().filter(Q(title__icontains=words) | Q(imagetag__tag__name__icontains=words) | Q(author__nickname__icontains=words)).distinct() if words else visible_images().none()
+    query = (
+        visible_images()
+        .filter(
+            Q(title__icontains=words) | Q(imagetag__tag__name__icontains=words) | Q(author__nickname__icontains=words)
+        )
+        .distinct()
+        if words
+        else visible_images().none()
+    )
     return _list(request, query, {"heading": say(ko="찾기", en="Search"), "words": words})
 
 
@@ -66,19 +82,41 @@ class UploadForm(forms.Form):
 
 
 _REASONS = {
-    "too-many-pixels": say(ko="한 변 16,384픽셀, 모두 6천만 픽셀까지 올릴 수 있습니다.", en="Up to 16,384 px a side and 60 million pixels."),
+    "too-many-pixels": say(
+        ko="한 변 16,384픽셀, 모두 6천만 픽셀까지 올릴 수 있습니다.", en="Up to 16,384 px a side and 60 million pixels."
+    ),
     "bomb": say(ko="파일 크기에 견주어 너무 큰 그림입니다.", en="The picture is far too large for its file."),
 }
 
 
 def _words(error: PictureError) -> str:
     if isinstance(error, PictureTooLarge):
-        return str(say(ko=f"{MAX_BYTES // 1048576} MB까지 올릴 수 있습니다. 크기를 줄여 다시 올려 주세요.", en=f"Up to {MAX_BYTES // 1048576} MB. Make it smaller and try again."))
+        return str(
+            say(
+                ko=f"{MAX_BYTES // 1048576} MB까지 올릴 수 있습니다. 크기를 줄여 다시 올려 주세요.",
+                en=f"Up to {MAX_BYTES // 1048576} MB. Make it smaller and try again.",
+            )
+        )
     if isinstance(error, WrongType):
         if "heic" in error.args:
-            return str(say(ko="HEIC는 아직 받지 못합니다. 휴대전화에서 JPEG로 바꾸어 올려 주세요.", en="HEIC is not accepted yet. Save it as JPEG first."))
-        return str(say(ko="JPEG, PNG, WebP, GIF 사진만 받습니다.", en="Only JPEG, PNG, WebP and GIF pictures are accepted."))
-    return str(_REASONS.get(str(error.args[0]) if error.args else "", say(ko="사진으로 열리지 않는 파일입니다. 다른 파일로 다시 해 보세요.", en="This file does not open as a picture. Try another file.")))
+            return str(
+                say(
+                    ko="HEIC는 아직 받지 못합니다. 휴대전화에서 JPEG로 바꾸어 올려 주세요.",
+                    en="HEIC is not accepted yet. Save it as JPEG first.",
+                )
+            )
+        return str(
+            say(ko="JPEG, PNG, WebP, GIF 사진만 받습니다.", en="Only JPEG, PNG, WebP and GIF pictures are accepted.")
+        )
+    return str(
+        _REASONS.get(
+            str(error.args[0]) if error.args else "",
+            say(
+                ko="사진으로 열리지 않는 파일입니다. 다른 파일로 다시 해 보세요.",
+                en="This file does not open as a picture. Try another file.",
+            ),
+        )
+    )
 
 
 def embed_of(image: Image) -> dict[str, str]:
@@ -96,7 +134,15 @@ def embed_of(image: Image) -> dict[str, str]:
 def _facts(name: str, image: Image, removed: tuple[str, ...]) -> dict[str, object]:
     base = settings.IMGNOM.base_url
     urls = {size: f"{base}/media/{image.public_id}/{size}" for size in ("thumbnail", "preview", "original")}
-    return {"name": name, "id": image.public_id, "page_url": f"{base}/i/{image.public_id}", "urls": urls, "embed": embed_of(image), "removed": list(removed), "error": None}
+    return {
+        "name": name,
+        "id": image.public_id,
+        "page_url": f"{base}/i/{image.public_id}",
+        "urls": urls,
+        "embed": embed_of(image),
+        "removed": list(removed),
+        "error": None,
+    }
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -123,14 +169,29 @@ def upload(request: HttpRequest) -> HttpResponse:
         except PictureError as error:
             refused.append(_words(error))
             status = error.status
-            results.append({"name": file.name, "id": None, "page_url": None, "urls": None, "embed": None, "removed": [], "error": _words(error)})
+            results.append(
+                {
+                    "name": file.name,
+                    "id": None,
+                    "page_url": None,
+                    "urls": None,
+                    "embed": None,
+                    "removed": [],
+                    "error": _words(error),
+                }
+            )
         else:
             results.append(_facts(file.name or "", Image.objects.get(public_id=taken.public_id), taken.removed))
     all_refused = len(refused) == len(files)
     if wants_json(request):
         return JsonResponse({"files": results}, status=(status if len(files) == 1 else 422) if all_refused else 201)
     if refused:
-        return render(request, "images/upload.html", {"form": form, "visibilities": VISIBILITIES, "problems": refused, "results": results}, status=status if all_refused else 422)
+        return render(
+            request,
+            "images/upload.html",
+            {"form": form, "visibilities": VISIBILITIES, "problems": refused, "results": results},
+            status=status if all_refused else 422,
+        )
     return see_other(f"/i/{results[0]['id']}" if len(results) == 1 else f"/@{quote(request.member.nickname)}")
 
 
@@ -146,7 +207,16 @@ def _own(request: HttpRequest, public_id: str) -> Image:
 def edit(request: HttpRequest, public_id: str) -> HttpResponse:
     image = _own(request, public_id)
     tags = " ".join(image.imagetag_set.values_list("tag__name", flat=True))
-    form = UploadForm(request.POST or None, initial={"title": image.title, "description": image.description, "alt": image.alt, "tags": tags, "visibility": image.visibility})
+    form = UploadForm(
+        request.POST or None,
+        initial={
+            "title": image.title,
+            "description": image.description,
+            "alt": image.alt,
+            "tags": tags,
+            "visibility": image.visibility,
+        },
+    )
     if request.method == "POST" and form.is_valid():
         for name in ("title", "description", "alt"):
             setattr(image, name, form.cleaned_data[name])
@@ -154,7 +224,12 @@ def edit(request: HttpRequest, public_id: str) -> HttpResponse:
         image.save(update_fields=["title", "description", "alt", "visibility"])
         set_tags(image, form.cleaned_data["tags"])
         return see_other(f"/i/{public_id}")
-    return render(request, "images/edit.html", {"form": form, "image": image, "visibilities": VISIBILITIES}, status=422 if form.errors else 200)
+    return render(
+        request,
+        "images/edit.html",
+        {"form": form, "image": image, "visibilities": VISIBILITIES},
+        status=422 if form.errors else 200,
+    )
 
 
 @require_safe
@@ -170,7 +245,9 @@ def file(request: HttpRequest, public_id: str, size: str) -> HttpResponse:
     elif size == "original":
         kind = image.format
         response = StreamingHttpResponse(original_of(image), content_type=f"image/{kind}")
-        response["Content-Disposition"] = f'attachment; filename="imgnom-{image.public_id}.{"jpg" if kind == "jpeg" else kind}"'
+        response["Content-Disposition"] = (
+            f'attachment; filename="imgnom-{image.public_id}.{"jpg" if kind == "jpeg" else kind}"'
+        )
     else:
         path = media_path("derived", image.media_token, size)
         if not path.exists():

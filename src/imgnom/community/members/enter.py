@@ -22,7 +22,7 @@ from imgnom.custody.outbox.public import record_act
 from imgnom.custody.vault.public import decoy_subject, find_subject, forget_value, index_value, seal_value
 from imgnom.custody.vault.reveal import reveal
 from imgnom.policy.public import SYSTEM, Actor
-from imgnom.web.address import client_address, limit_key
+from imgnom.web.address import limit_key
 from imgnom.web.guards import mark_step_up
 from imgnom.web.throttle import hit
 
@@ -76,7 +76,12 @@ def start_session(request: HttpRequest, member: Member) -> None:
     request.session["sid"] = sid
     mark_step_up(request)
     MemberSession.objects.create(
-        sid=sid, member=member, epoch=member.session_epoch, starts_at=now, last_seen=now, ends_at=codes.record_end("session", now)
+        sid=sid,
+        member=member,
+        epoch=member.session_epoch,
+        starts_at=now,
+        last_seen=now,
+        ends_at=codes.record_end("session", now),
     )
     request.member = member  # type: ignore[attr-defined]
     request.actor = Actor(member.role, member.subject)  # type: ignore[attr-defined]
@@ -148,7 +153,12 @@ def create_staff(*, login: str, role: str, now: datetime) -> Staff:
     """A staff account with password, second factor and a one-time link to set both anew."""
     password, secret = secrets.token_urlsafe(15), pyotp.random_base32()
     card = create_confirmed_member(
-        username=login, password=password, nickname=f"{role}-{secrets.token_hex(3)}", email=f"{login}@staff.invalid", now=now, role=role
+        username=login,
+        password=password,
+        nickname=f"{role}-{secrets.token_hex(3)}",
+        email=f"{login}@staff.invalid",
+        now=now,
+        role=role,
     )
     seal_value(card.subject, "second_factor", secret, now=now)
     token = secrets.token_urlsafe(32)
@@ -164,7 +174,15 @@ def change_password(member: Member, password: str, *, keep_sid: str, now: dateti
         member.save(update_fields=["password", "session_epoch"])
         MemberSession.objects.filter(member=member).exclude(sid=keep_sid).delete()
         MemberSession.objects.filter(sid=keep_sid).update(epoch=member.session_epoch)
-        record_act(store="default", act="change_password", clause="A7.1", by=Actor("member", member.subject), now=now, subject=member.subject, items=["password"])
+        record_act(
+            store="default",
+            act="change_password",
+            clause="A7.1",
+            by=Actor("member", member.subject),
+            now=now,
+            subject=member.subject,
+            items=["password"],
+        )
 
 
 def request_reset(*, login: str, address: str, now: datetime) -> str:
@@ -175,7 +193,12 @@ def request_reset(*, login: str, address: str, now: datetime) -> str:
     token, code = secrets.token_hex(16), codes.new_code()
     with transaction.atomic():
         CodeRequest.objects.create(
-            token=token, subject=subject, kind="reset", code_digest=codes.digest_of(token, code), starts_at=now, ends_at=codes.code_end(now)
+            token=token,
+            subject=subject,
+            kind="reset",
+            code_digest=codes.digest_of(token, code),
+            starts_at=now,
+            ends_at=codes.code_end(now),
         )
     if member is not None:
         queue_letter(subject, "reset", now=now, code=code)
@@ -212,7 +235,12 @@ def begin_email_change(member: Member, email: str, *, now: datetime) -> str:
     row = f"new-{token}"
     seal_value(member.subject, "email", email.strip(), row=row, now=now)
     CodeRequest.objects.create(
-        token=token, subject=member.subject, kind="email", code_digest=codes.digest_of(token, code), starts_at=now, ends_at=codes.code_end(now)
+        token=token,
+        subject=member.subject,
+        kind="email",
+        code_digest=codes.digest_of(token, code),
+        starts_at=now,
+        ends_at=codes.code_end(now),
     )
     owner = find_subject("email", canonical_email(email))
     if owner in (None, member.subject):
@@ -233,7 +261,15 @@ def confirm_email_change(member: Member, *, token: str, code: str, now: datetime
     seal_value(member.subject, "email", address, now=now)
     forget_value(member.subject, "email", row=name)
     with transaction.atomic():
-        record_act(store="default", act="correct", clause="A7.1", by=Actor("member", member.subject), now=now, subject=member.subject, items=["email"])
+        record_act(
+            store="default",
+            act="correct",
+            clause="A7.1",
+            by=Actor("member", member.subject),
+            now=now,
+            subject=member.subject,
+            items=["email"],
+        )
 
 
 def change_nickname(member: Member, nickname: str, *, now: datetime) -> None:
@@ -246,7 +282,15 @@ def change_nickname(member: Member, nickname: str, *, now: datetime) -> None:
     with transaction.atomic():
         member.nickname, member.nickname_key = nickname, nickname_key(nickname)
         member.save(update_fields=["nickname", "nickname_key"])
-        record_act(store="default", act="correct", clause="A7.1", by=Actor("member", member.subject), now=now, subject=member.subject, items=["nickname"])
+        record_act(
+            store="default",
+            act="correct",
+            clause="A7.1",
+            by=Actor("member", member.subject),
+            now=now,
+            subject=member.subject,
+            items=["nickname"],
+        )
 
 
 def remove_member(member_id: int) -> None:

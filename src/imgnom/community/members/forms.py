@@ -20,23 +20,49 @@ def _why(item: str) -> str:
     kept = policy.records["identity_after_leaving"]
     if item in kept.items and kept.scope == "everyone":
         period = words_for_period(kept.period, lang)
-        return f"{purposes} · 회원인 동안, 탈퇴 뒤 {period}" if lang == "ko" else f"{purposes} · while a member, then {period}"
+        return (
+            f"{purposes} · 회원인 동안, 탈퇴 뒤 {period}"
+            if lang == "ko"
+            else f"{purposes} · while a member, then {period}"
+        )
     return f"{purposes} · 탈퇴하면 바로 없어집니다" if lang == "ko" else f"{purposes} · destroyed when you leave"
 
 
-def box(kind: type[forms.Field], label: str, *, hint: str = "", why: str = "", widget: forms.Widget | None = None, **attrs: Any) -> forms.Field:
-    field = kind(label=label, widget=widget, error_messages=MISSING, required=attrs.pop("required", True), max_length=attrs.pop("max_length", 254))
+def box(
+    kind: type[forms.Field],
+    label: str,
+    *,
+    hint: str = "",
+    why: str = "",
+    widget: forms.Widget | None = None,
+    **attrs: Any,
+) -> forms.Field:
+    field = kind(
+        label=label,
+        widget=widget,
+        error_messages=MISSING,
+        required=attrs.pop("required", True),
+        max_length=attrs.pop("max_length", 254),
+    )
     field.widget.attrs |= {"class": "box"} | attrs
     field.hint, field.why = hint, why
     return field
 
 
 def password_box(label: str, autocomplete: str) -> forms.Field:
-    return box(forms.CharField, label, widget=forms.PasswordInput(), autocomplete=autocomplete, max_length=rules.MAX_PASSWORD)
+    return box(
+        forms.CharField, label, widget=forms.PasswordInput(), autocomplete=autocomplete, max_length=rules.MAX_PASSWORD
+    )
 
 
 def code_box() -> forms.Field:
-    return box(forms.CharField, say(ko="확인 번호", en="Code"), inputmode="numeric", autocomplete="one-time-code", max_length=12)
+    return box(
+        forms.CharField,
+        say(ko="확인 번호", en="Code"),
+        inputmode="numeric",
+        autocomplete="one-time-code",
+        max_length=12,
+    )
 
 
 class SignupForm(forms.Form):
@@ -60,17 +86,30 @@ class SignupForm(forms.Form):
             elif key == "email":
                 self.fields["email"] = box(forms.EmailField, label, hint=hint, why=_why(key), autocomplete="email")
             else:
-                self.fields[key] = box(forms.CharField, label, hint=hint, why=_why(key), autocomplete=auto.get(key, "off"), required=item.required, max_length=200)
+                self.fields[key] = box(
+                    forms.CharField,
+                    label,
+                    hint=hint,
+                    why=_why(key),
+                    autocomplete=auto.get(key, "off"),
+                    required=item.required,
+                    max_length=200,
+                )
                 if key not in auto:
                     self.extra_items.append(key)
         for kind in policy.consents.values():
             name = kind.id if kind.required else f"consent_{kind.id}"
-            field = forms.BooleanField(required=kind.required, label=kind.label.get(lang), error_messages={"required": kind.refusal.get(lang)})
+            field = forms.BooleanField(
+                required=kind.required, label=kind.label.get(lang), error_messages={"required": kind.refusal.get(lang)}
+            )
             field.hint, field.why = kind.text.get(lang), kind.refusal.get(lang)
             self.fields[name] = field
 
     def consents(self) -> dict[str, bool]:
-        return {k.id: bool(self.cleaned_data.get(k.id if k.required else f"consent_{k.id}")) for k in policy_in_force().consents.values()}
+        return {
+            k.id: bool(self.cleaned_data.get(k.id if k.required else f"consent_{k.id}"))
+            for k in policy_in_force().consents.values()
+        }
 
     def required_consents(self) -> list[Any]:
         return [self[k.id] for k in policy_in_force().consents.values() if k.required]
@@ -79,7 +118,11 @@ class SignupForm(forms.Form):
         return [self[f"consent_{k.id}"] for k in policy_in_force().consents.values() if not k.required]
 
     def item_fields(self) -> list[Any]:
-        return [self[name] for name in ("username", "password1", "nickname", "email", *self.extra_items) if name in self.fields]
+        return [
+            self[name]
+            for name in ("username", "password1", "nickname", "email", *self.extra_items)
+            if name in self.fields
+        ]
 
     def clean_username(self) -> str:
         return rules.check_username(self.cleaned_data["username"])
@@ -94,7 +137,9 @@ class SignupForm(forms.Form):
         data = super().clean() or {}
         if data.get("password1"):
             try:
-                rules.check_password(data["password1"], beside=tuple(data.get(n) or "" for n in ("username", "nickname", "email")))
+                rules.check_password(
+                    data["password1"], beside=tuple(data.get(n) or "" for n in ("username", "nickname", "email"))
+                )
             except ValidationError as error:
                 self.add_error("password1", error)
         return data

@@ -17,7 +17,14 @@ from imgnom.custody.consent.public import record_consent
 from imgnom.custody.guard.public import canonical_email, is_guarded
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.outbox.public import record_act
-from imgnom.custody.vault.public import destroy_subject, find_subject, index_value, is_name_held, new_subject, seal_value
+from imgnom.custody.vault.public import (
+    destroy_subject,
+    find_subject,
+    index_value,
+    is_name_held,
+    new_subject,
+    seal_value,
+)
 from imgnom.custody.vault.reveal import reveal
 from imgnom.policy.public import SYSTEM, Actor
 
@@ -43,7 +50,14 @@ def ensure_nickname_free(nickname: str, *, now: datetime, but: int | None = None
 
 
 def register_member(
-    *, username: str, password: str, nickname: str, email: str, extras: Mapping[str, str], consents: Mapping[str, bool], now: datetime
+    *,
+    username: str,
+    password: str,
+    nickname: str,
+    email: str,
+    extras: Mapping[str, str],
+    consents: Mapping[str, bool],
+    now: datetime,
 ) -> str:
     """A pending registration and its letter; returns the token for this browser. Raises NicknameTaken."""
     ensure_nickname_free(nickname, now=now)
@@ -72,7 +86,9 @@ def resend_code(token: str, *, now: datetime) -> None:
         raise RegistrationGone
     address = canonical_email(reveal(row.subject, "email", purpose="registration", by=SYSTEM, now=now).open())
     code = codes.new_code()
-    PendingRegistration.objects.filter(pk=row.pk).update(code_digest=codes.digest_of(token, code), code_ends_at=codes.code_end(now), tries=0)
+    PendingRegistration.objects.filter(pk=row.pk).update(
+        code_digest=codes.digest_of(token, code), code_ends_at=codes.code_end(now), tries=0
+    )
     owner = find_subject("email", address)
     if owner is None:
         queue_letter(row.subject, "confirm", now=now, code=code)
@@ -87,7 +103,9 @@ def _check_code(token: str, code: str, now: datetime) -> PendingRegistration:
             raise RegistrationGone
         if row.confirmed:
             return row
-        wrong = row.tries >= codes.MAX_TRIES or row.code_ends_at <= now or not codes.matches(token, code, row.code_digest)
+        wrong = (
+            row.tries >= codes.MAX_TRIES or row.code_ends_at <= now or not codes.matches(token, code, row.code_digest)
+        )
         row.tries += 1
         row.confirmed = not wrong
         row.save(update_fields=["tries", "confirmed"])
@@ -96,7 +114,9 @@ def _check_code(token: str, code: str, now: datetime) -> PendingRegistration:
     return row
 
 
-def confirm_registration(*, token: str, code: str, new_username: str | None = None, new_nickname: str | None = None, now: datetime) -> Member:
+def confirm_registration(
+    *, token: str, code: str, new_username: str | None = None, new_nickname: str | None = None, now: datetime
+) -> Member:
     """The mailbox is proven: the member exists from now on.
 
     Raises CodeWrong, RegistrationGone, UsernameTaken (ask for another ID), NicknameTaken (ask for another name).
@@ -122,16 +142,30 @@ def confirm_registration(*, token: str, code: str, new_username: str | None = No
     try:
         with transaction.atomic():
             member = Member.objects.create(
-                subject=subject, nickname=nickname, nickname_key=nickname_key(nickname), password=row.password, joined_at=now
+                subject=subject,
+                nickname=nickname,
+                nickname_key=nickname_key(nickname),
+                password=row.password,
+                joined_at=now,
             )
             row.delete()
-            record_act(store="default", act="join", clause="A2.2d", by=Actor("member", subject), now=now, subject=subject, policy=policy_in_force().digest)
+            record_act(
+                store="default",
+                act="join",
+                clause="A2.2d",
+                by=Actor("member", subject),
+                now=now,
+                subject=subject,
+                policy=policy_in_force().digest,
+            )
     except IntegrityError:
         raise NicknameTaken(nickname) from None
     return member
 
 
-def create_confirmed_member(*, username: str, password: str, nickname: str, email: str, now: datetime, role: str = "member") -> MemberCard:
+def create_confirmed_member(
+    *, username: str, password: str, nickname: str, email: str, now: datetime, role: str = "member"
+) -> MemberCard:
     """A member whose mailbox needs no letter: the demo's cast and staff. Raises UsernameTaken, NicknameTaken."""
     canonical = canonical_username(username)
     if find_subject("username", canonical) is not None:
@@ -145,9 +179,16 @@ def create_confirmed_member(*, username: str, password: str, nickname: str, emai
     index_value(subject, "email", canonical_email(email))
     with transaction.atomic():
         member = Member.objects.create(
-            subject=subject, nickname=nickname, nickname_key=nickname_key(nickname), password=make_password(password), joined_at=now, role=role
+            subject=subject,
+            nickname=nickname,
+            nickname_key=nickname_key(nickname),
+            password=make_password(password),
+            joined_at=now,
+            role=role,
         )
-        record_act(store="default", act="join", clause="A2.2d", by=SYSTEM, now=now, subject=subject, detail={"role": role})
+        record_act(
+            store="default", act="join", clause="A2.2d", by=SYSTEM, now=now, subject=subject, detail={"role": role}
+        )
     return card_of(member)
 
 

@@ -30,9 +30,24 @@ LEASE_SECONDS = 60
 MAX_TRIES = 20
 
 
-def queue_letter(subject: str, template_id: str, *, now: datetime, code: str | None = None, facts: dict[str, str | int] | None = None, address_row: str = "") -> None:
+def queue_letter(
+    subject: str,
+    template_id: str,
+    *,
+    now: datetime,
+    code: str | None = None,
+    facts: dict[str, str | int] | None = None,
+    address_row: str = "",
+) -> None:
     """A letter waits. A code goes into the vault, sealed under the subject's key, until it is sent."""
-    letter = Letter(subject=subject, template_id=template_id, language=current_language(), facts=dict(facts or {}) | {"address_row": address_row}, starts_at=now, ends_at=record_end("mail_queue", now))
+    letter = Letter(
+        subject=subject,
+        template_id=template_id,
+        language=current_language(),
+        facts=dict(facts or {}) | {"address_row": address_row},
+        starts_at=now,
+        ends_at=record_end("mail_queue", now),
+    )
     letter.save()
     if code is not None:
         letter.row = f"letter-{letter.pk}"
@@ -42,10 +57,14 @@ def queue_letter(subject: str, template_id: str, *, now: datetime, code: str | N
 
 def _compose(letter: Letter, *, now: datetime) -> EmailMessage:
     purpose = "registration" if letter.row else "notices"
-    address = reveal(letter.subject, "email", purpose=purpose, by=SYSTEM, now=now, row=str(letter.facts.get("address_row", ""))).open()
+    address = reveal(
+        letter.subject, "email", purpose=purpose, by=SYSTEM, now=now, row=str(letter.facts.get("address_row", ""))
+    ).open()
     facts = dict(letter.facts) | {"base_url": settings.IMGNOM.base_url}
     if letter.row:
-        facts["code"] = reveal(letter.subject, "confirmation_code", purpose="registration", by=SYSTEM, now=now, row=letter.row).open()
+        facts["code"] = reveal(
+            letter.subject, "confirmation_code", purpose="registration", by=SYSTEM, now=now, row=letter.row
+        ).open()
     with translation.override(letter.language):
         text = render_to_string(f"members/mail/{letter.template_id}.txt", facts)
     subject, _, body = text.strip().partition("\n")
@@ -78,7 +97,11 @@ def _send(message: EmailMessage) -> None:
 
 def _take(limit: int) -> list[Letter]:
     with transaction.atomic():
-        letters = list(Letter.objects.select_for_update().filter(leased_until__lt=time.time(), tries__lt=MAX_TRIES).order_by("id")[:limit])
+        letters = list(
+            Letter.objects.select_for_update()
+            .filter(leased_until__lt=time.time(), tries__lt=MAX_TRIES)
+            .order_by("id")[:limit]
+        )
         Letter.objects.filter(pk__in=[letter.pk for letter in letters]).update(leased_until=time.time() + LEASE_SECONDS)
     return letters
 
@@ -95,7 +118,9 @@ def deliver_mail(*, now: datetime, limit: int = 50) -> int:
         try:
             _send(message)
         except (OSError, smtplib.SMTPException):
-            Letter.objects.filter(pk=letter.pk).update(tries=letter.tries + 1, leased_until=time.time() + 30 * (letter.tries + 1))
+            Letter.objects.filter(pk=letter.pk).update(
+                tries=letter.tries + 1, leased_until=time.time() + 30 * (letter.tries + 1)
+            )
             continue
         letter.delete()
         if letter.row:

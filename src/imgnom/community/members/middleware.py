@@ -27,7 +27,12 @@ class LiveSession:
     def _recognise(self, request: HttpRequest) -> None:
         now = request.now  # type: ignore[attr-defined]
         row = MemberSession.objects.select_related("member").filter(sid=request.session.get("sid", "")).first()
-        if row is None or row.ends_at <= now or row.epoch != row.member.session_epoch or row.member.state == "withdrawn":
+        if (
+            row is None
+            or row.ends_at <= now
+            or row.epoch != row.member.session_epoch
+            or row.member.state == "withdrawn"
+        ):
             request.session.flush()
             return
         if now - row.last_seen >= TOUCH_EVERY:

@@ -17,7 +17,14 @@ class Member(AbstractBaseUser):
     USERNAME_FIELD = "subject"
     objects: "BaseUserManager[Member]" = BaseUserManager()
 
-    personal = {"nickname": "nickname", "nickname_key": "nickname", "password": "password", "joined_at": "membership", "state": "membership", "last_login": "membership"}
+    personal = {
+        "nickname": "nickname",
+        "nickname_key": "nickname",
+        "password": "password",
+        "joined_at": "membership",
+        "state": "membership",
+        "last_login": "membership",
+    }
     not_personal = {
         "id": "a number of the row",
         "subject": "random",
@@ -88,7 +95,12 @@ class MemberSession(models.Model):
     ends_at = models.DateTimeField(db_index=True)
 
     personal = {"starts_at": "session", "last_seen": "session", "sid": "session"}
-    not_personal = {"id": "a number of the row", "member": "a number", "epoch": "compared with the member's", "ends_at": "when it ends"}
+    not_personal = {
+        "id": "a number of the row",
+        "member": "a number",
+        "epoch": "compared with the member's",
+        "ends_at": "when it ends",
+    }
 
 
 class Letter(models.Model):

@@ -22,7 +22,13 @@ from imgnom.community.members.enter import (
     start_session,
 )
 from imgnom.community.members.errors import CodeWrong, LoginWrong, MemberError, NicknameTaken, UsernameTaken
-from imgnom.community.members.join import MemberCard, card_of, create_confirmed_member, destroy_registrations, due_registrations
+from imgnom.community.members.join import (
+    MemberCard,
+    card_of,
+    create_confirmed_member,
+    destroy_registrations,
+    due_registrations,
+)
 from imgnom.community.members.letters import deliver_mail, queue_letter
 from imgnom.community.members.models import Member, MemberSession
 from imgnom.community.members.rules import canonical_username, check_nickname, nickname_key
@@ -47,7 +53,9 @@ def member_by_subject(subject: str) -> MemberCard | None:
 
 
 def member_by_nickname(nickname: str) -> MemberCard | None:
-    member = Member.objects.filter(nickname_key=nickname_key(nickname), state__in=("active", "restricted", "suspended")).first()
+    member = Member.objects.filter(
+        nickname_key=nickname_key(nickname), state__in=("active", "restricted", "suspended")
+    ).first()
     return card_of(member) if member else None
 
 

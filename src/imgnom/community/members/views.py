@@ -21,9 +21,19 @@ from imgnom.web.words import say
 get_or_post = require_http_methods(["GET", "HEAD", "POST"])
 
 
-def _form_page(request: HttpRequest, form: Form, *, title: object, lead: object = "", button: object, extra: dict[str, object] | None = None) -> HttpResponse:
+def _form_page(
+    request: HttpRequest,
+    form: Form,
+    *,
+    title: object,
+    lead: object = "",
+    button: object,
+    extra: dict[str, object] | None = None,
+) -> HttpResponse:
     context = {"form": form, "title": title, "lead": lead, "button": button} | (extra or {})
-    return invalid(request, "members/form.html", context) if form.errors else render(request, "members/form.html", context)
+    return (
+        invalid(request, "members/form.html", context) if form.errors else render(request, "members/form.html", context)
+    )
 
 
 @get_or_post
@@ -44,7 +54,12 @@ def signup(request: HttpRequest) -> HttpResponse:
                 extras={name: data[name] for name in form.extra_items}, consents=form.consents(), now=request.now,
             )  # fmt: skip
         except NicknameTaken:
-            form.add_error("nickname", say(ko="이미 있는 닉네임입니다. 다른 이름을 적어 주세요.", en="This nickname is taken. Choose another."))
+            form.add_error(
+                "nickname",
+                say(
+                    ko="이미 있는 닉네임입니다. 다른 이름을 적어 주세요.", en="This nickname is taken. Choose another."
+                ),
+            )
         else:
             request.session["registration"] = token
             return see_other("/signup/confirm")
@@ -54,8 +69,14 @@ def signup(request: HttpRequest) -> HttpResponse:
 @get_or_post
 def signup_confirm(request: HttpRequest) -> HttpResponse:
     token = request.session.get("registration", "")
-    title, button = say(ko="메일로 온 번호를 적어 주세요", en="Enter the number from the mail"), say(ko="확인하고 시작하기", en="Confirm and start")
-    lead = say(ko="적은 주소로 여섯 자리 번호를 보냈습니다. 스팸함도 확인해 주세요.", en="A six-digit number is on its way to the address. Look into the spam folder too.")
+    title, button = (
+        say(ko="메일로 온 번호를 적어 주세요", en="Enter the number from the mail"),
+        say(ko="확인하고 시작하기", en="Confirm and start"),
+    )
+    lead = say(
+        ko="적은 주소로 여섯 자리 번호를 보냈습니다. 스팸함도 확인해 주세요.",
+        en="A six-digit number is on its way to the address. Look into the spam folder too.",
+    )
     extra = {"resend": bool(token)}
     if request.method != "POST":
         return _form_page(request, forms.ConfirmForm(), title=title, lead=lead, button=button, extra=extra)
@@ -69,7 +90,12 @@ def signup_confirm(request: HttpRequest) -> HttpResponse:
     form = forms.ConfirmForm(request.POST)
     for name in ("username", "nickname"):
         if name in request.POST:
-            form.fields[name] = forms.box(forms.forms.CharField, say(ko="다른 아이디", en="Another ID") if name == "username" else say(ko="다른 닉네임", en="Another nickname"))
+            form.fields[name] = forms.box(
+                forms.forms.CharField,
+                say(ko="다른 아이디", en="Another ID")
+                if name == "username"
+                else say(ko="다른 닉네임", en="Another nickname"),
+            )
             form.fields["code"].required = False
     if form.is_valid():
         try:
@@ -81,14 +107,27 @@ def signup_confirm(request: HttpRequest) -> HttpResponse:
             )  # fmt: skip
         except UsernameTaken:
             form.fields["username"] = forms.box(forms.forms.CharField, say(ko="다른 아이디", en="Another ID"))
-            form.add_error("username", say(ko="쓸 수 없는 아이디입니다. 다른 것을 적어 주세요.", en="This ID is not available. Choose another."))
+            form.add_error(
+                "username",
+                say(
+                    ko="쓸 수 없는 아이디입니다. 다른 것을 적어 주세요.", en="This ID is not available. Choose another."
+                ),
+            )
         except NicknameTaken:
             form.fields["nickname"] = forms.box(forms.forms.CharField, say(ko="다른 닉네임", en="Another nickname"))
-            form.add_error("nickname", say(ko="그사이 누가 쓰기 시작했습니다. 다른 이름을 적어 주세요.", en="Somebody took it meanwhile. Choose another."))
+            form.add_error(
+                "nickname",
+                say(
+                    ko="그사이 누가 쓰기 시작했습니다. 다른 이름을 적어 주세요.",
+                    en="Somebody took it meanwhile. Choose another.",
+                ),
+            )
         except forms.ValidationError as error:
             form.add_error("username" if username else "nickname", error)
         except (CodeWrong, RegistrationGone):
-            form.add_error("code", say(ko="번호가 맞지 않거나 시간이 지났습니다.", en="The number is wrong or too old."))
+            form.add_error(
+                "code", say(ko="번호가 맞지 않거나 시간이 지났습니다.", en="The number is wrong or too old.")
+            )
         else:
             enter.start_session(request, member)
             return see_other("/")
@@ -102,11 +141,19 @@ def login(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             member = enter.prove_login(
-                login=form.cleaned_data["login"], password=form.cleaned_data["password"], address=client_address(request), now=request.now
+                login=form.cleaned_data["login"],
+                password=form.cleaned_data["password"],
+                address=client_address(request),
+                now=request.now,
             )
         except LoginWrong as wrong:
             request.access_note = ("failed_login", str(wrong.args[0]))
-            form.add_error(None, say(ko="아이디나 비밀번호가 맞지 않아요. 다시 입력해 주세요.", en="ID or password is wrong. Try again."))
+            form.add_error(
+                None,
+                say(
+                    ko="아이디나 비밀번호가 맞지 않아요. 다시 입력해 주세요.", en="ID or password is wrong. Try again."
+                ),
+            )
         else:
             enter.start_session(request, member)
             if enter.has_second_factor(member):
@@ -129,7 +176,13 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         else:
             request.session["second_factor"] = True
             return see_other(safe_next(request.session.pop("after_factor", None) or request.GET.get("next"), "/desk"))
-    return _form_page(request, form, title=say(ko="두 번째 확인", en="Second factor"), lead=say(ko="인증 앱의 여섯 자리 번호입니다.", en="Six digits from your authenticator."), button=say(ko="확인", en="Confirm"))
+    return _form_page(
+        request,
+        form,
+        title=say(ko="두 번째 확인", en="Second factor"),
+        lead=say(ko="인증 앱의 여섯 자리 번호입니다.", en="Six digits from your authenticator."),
+        button=say(ko="확인", en="Confirm"),
+    )
 
 
 @require_POST
@@ -150,9 +203,21 @@ def step_up(request: HttpRequest) -> HttpResponse:
         if request.member.check_password(form.cleaned_data["password"]):
             mark_step_up(request)
             return see_other(target)
-        form.add_error("password", say(ko="비밀번호가 맞지 않아요. 다시 입력해 주세요.", en="The password is wrong. Try again."))
-    lead = say(ko="본인인지 한 번 더 확인합니다. 10분 동안 이어집니다.", en="Confirm once more that it is you. It lasts ten minutes.")
-    return _form_page(request, form, title=say(ko="본인 확인", en="Identity check"), lead=lead, button=say(ko="확인", en="Confirm"), extra={"next": target})
+        form.add_error(
+            "password", say(ko="비밀번호가 맞지 않아요. 다시 입력해 주세요.", en="The password is wrong. Try again.")
+        )
+    lead = say(
+        ko="본인인지 한 번 더 확인합니다. 10분 동안 이어집니다.",
+        en="Confirm once more that it is you. It lasts ten minutes.",
+    )
+    return _form_page(
+        request,
+        form,
+        title=say(ko="본인 확인", en="Identity check"),
+        lead=lead,
+        button=say(ko="확인", en="Confirm"),
+        extra={"next": target},
+    )
 
 
 @get_or_post
@@ -160,18 +225,36 @@ def step_up(request: HttpRequest) -> HttpResponse:
 def password(request: HttpRequest) -> HttpResponse:
     form = forms.NewPasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        enter.change_password(request.member, form.cleaned_data["password1"], keep_sid=request.session["sid"], now=request.now)
+        enter.change_password(
+            request.member, form.cleaned_data["password1"], keep_sid=request.session["sid"], now=request.now
+        )
         return see_other("/me/privacy")
-    return _form_page(request, form, title=say(ko="비밀번호 바꾸기", en="Change the password"), lead=say(ko="다른 곳의 로그인은 모두 끝납니다.", en="All other sessions end."), button=say(ko="바꾸기", en="Change"))
+    return _form_page(
+        request,
+        form,
+        title=say(ko="비밀번호 바꾸기", en="Change the password"),
+        lead=say(ko="다른 곳의 로그인은 모두 끝납니다.", en="All other sessions end."),
+        button=say(ko="바꾸기", en="Change"),
+    )
 
 
 @get_or_post
 def reset(request: HttpRequest) -> HttpResponse:
     form = forms.ResetForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        request.session["reset"] = enter.request_reset(login=form.cleaned_data["login"], address=client_address(request), now=request.now)
+        request.session["reset"] = enter.request_reset(
+            login=form.cleaned_data["login"], address=client_address(request), now=request.now
+        )
         return see_other("/reset/confirm")
-    return _form_page(request, form, title=say(ko="비밀번호를 잊었을 때", en="Forgotten password"), lead=say(ko="계정이 있으면 그 메일로 번호를 보냅니다.", en="If there is an account, its mailbox gets a number."), button=say(ko="번호 받기", en="Send the number"))
+    return _form_page(
+        request,
+        form,
+        title=say(ko="비밀번호를 잊었을 때", en="Forgotten password"),
+        lead=say(
+            ko="계정이 있으면 그 메일로 번호를 보냅니다.", en="If there is an account, its mailbox gets a number."
+        ),
+        button=say(ko="번호 받기", en="Send the number"),
+    )
 
 
 @get_or_post
@@ -179,12 +262,21 @@ def reset_confirm(request: HttpRequest) -> HttpResponse:
     form = forms.ResetConfirmForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            enter.reset_password(token=request.session.get("reset", ""), code=form.cleaned_data["code"], password=form.cleaned_data["password1"], now=request.now)
+            enter.reset_password(
+                token=request.session.get("reset", ""),
+                code=form.cleaned_data["code"],
+                password=form.cleaned_data["password1"],
+                now=request.now,
+            )
         except CodeWrong:
-            form.add_error("code", say(ko="번호가 맞지 않거나 시간이 지났습니다.", en="The number is wrong or too old."))
+            form.add_error(
+                "code", say(ko="번호가 맞지 않거나 시간이 지났습니다.", en="The number is wrong or too old.")
+            )
         else:
             return see_other("/login")
-    return _form_page(request, form, title=say(ko="새 비밀번호", en="New password"), button=say(ko="바꾸기", en="Change"))
+    return _form_page(
+        request, form, title=say(ko="새 비밀번호", en="New password"), button=say(ko="바꾸기", en="Change")
+    )
 
 
 @get_or_post
@@ -218,4 +310,14 @@ def enrol(request: HttpRequest, token: str) -> HttpResponse:
         form.add_error("code", say(ko="번호가 맞지 않습니다.", en="The number is wrong."))
     uri = pyotp.TOTP(secret).provisioning_uri(name=row.member.nickname, issuer_name="imgnom")
     picture = SafeString(segno.make(uri).svg_inline(scale=5, omitsize=False))
-    return _form_page(request, form, title=say(ko="운영 계정 준비", en="Set up your staff account"), lead=say(ko="인증 앱으로 그림을 읽고 나온 번호와 새 비밀번호를 적어 주세요.", en="Scan the picture with an authenticator, then enter its number and a new password."), button=say(ko="준비 마치기", en="Finish"), extra={"picture": picture, "secret": secret})
+    return _form_page(
+        request,
+        form,
+        title=say(ko="운영 계정 준비", en="Set up your staff account"),
+        lead=say(
+            ko="인증 앱으로 그림을 읽고 나온 번호와 새 비밀번호를 적어 주세요.",
+            en="Scan the picture with an authenticator, then enter its number and a new password.",
+        ),
+        button=say(ko="준비 마치기", en="Finish"),
+        extra={"picture": picture, "secret": secret},
+    )

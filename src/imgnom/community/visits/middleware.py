@@ -24,11 +24,16 @@ class RecordVisit:
         kind, subject = getattr(request, "access_note", (None, None))
         member = getattr(request, "member", None)
         if kind is None:
-            kind, subject = ("visit" if request.method in ("GET", "HEAD") else "change"), member.subject if member else None
+            kind, subject = (
+                ("visit" if request.method in ("GET", "HEAD") else "change"),
+                member.subject if member else None,
+            )
         elif kind == "failed_login" and member_by_subject(subject) is None:
             subject = None
         try:
-            record_access(request, kind=kind, subject=subject, route=route, status=response.status_code, now=request.now)  # type: ignore[attr-defined]
+            record_access(
+                request, kind=kind, subject=subject, route=route, status=response.status_code, now=request.now
+            )  # type: ignore[attr-defined]
         except Exception as error:  # noqa: BLE001 - reading goes on when the log cannot be written; it is told to the operator
             log.error("an access record was lost: %s", type(error).__name__)  # noqa: TRY400
         return response

@@ -15,7 +15,13 @@ class AccessRecord(models.Model):
     sealed = models.BinaryField()
     ends_at = models.DateTimeField(null=True, db_index=True)
 
-    personal = {"at": "access_log", "kind": "service_use_records", "route": "access_log", "status": "access_log", "sealed": "ip_address"}
+    personal = {
+        "at": "access_log",
+        "kind": "service_use_records",
+        "route": "access_log",
+        "status": "access_log",
+        "sealed": "ip_address",
+    }
     not_personal = {
         "id": "a number of the row",
         "day": "which day's key",

@@ -29,7 +29,9 @@ class RecordRow:
     until: object
 
 
-def record_access(request: HttpRequest, *, kind: str, subject: str | None, route: str, status: int, now: datetime) -> None:
+def record_access(
+    request: HttpRequest, *, kind: str, subject: str | None, route: str, status: int, now: datetime
+) -> None:
     """One record, sealed under the key of its day and class, with its end from the policy."""
     policy, day = policy_in_force(), in_seoul(now).date()
     klass = "member" if subject else "visitor"
@@ -38,7 +40,16 @@ def record_access(request: HttpRequest, *, kind: str, subject: str | None, route
     sealed, key_id = seal_for_day(day, klass, facts, bound=subject or "", now=now)
     end = ends_at(policy.records[RECORD[klass]], now, policy.zone)
     AccessRecord.objects.create(
-        day=day, at=now, kind=kind, klass=klass, subject=subject, route=route[:80], status=status, key_id=key_id, sealed=sealed, ends_at=end
+        day=day,
+        at=now,
+        kind=kind,
+        klass=klass,
+        subject=subject,
+        route=route[:80],
+        status=status,
+        key_id=key_id,
+        sealed=sealed,
+        ends_at=end,
     )
 
 
@@ -64,7 +75,9 @@ def due_records(*, now: datetime) -> int:
 def destroy_due_records(*, now: datetime) -> tuple[int, tuple[str, ...]]:
     """Keys of days whose records have all ended, then the rows in chunks."""
     due_keys = set(AccessRecord.objects.filter(ends_at__lte=now).values_list("key_id", flat=True).distinct())
-    living = set(AccessRecord.objects.filter(ends_at__gt=now, key_id__in=due_keys).values_list("key_id", flat=True).distinct())
+    living = set(
+        AccessRecord.objects.filter(ends_at__gt=now, key_id__in=due_keys).values_list("key_id", flat=True).distinct()
+    )
     keys = tuple(sorted(due_keys - living))
     if keys:
         destroy_day_keys(keys, now=now, by=SYSTEM, clause="A3.2②")

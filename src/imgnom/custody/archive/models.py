@@ -24,4 +24,6 @@ class ArchivedValue(models.Model):
     }
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["archive_ref", "record", "item"], name="archive_one_value_per_item")]
+        constraints = [
+            models.UniqueConstraint(fields=["archive_ref", "record", "item"], name="archive_one_value_per_item")
+        ]

@@ -13,7 +13,15 @@ from imgnom.custody.outbox.public import record_act
 from imgnom.custody.vault.reveal import Personal, RevealRefused
 from imgnom.policy.public import Actor, Allow, Deny, Text, decide, ends_at
 
-__all__ = ["DueArchive", "archive_subject", "archived_facts", "destroy_archive", "due_archives", "open_archive", "recompute_archives"]
+__all__ = [
+    "DueArchive",
+    "archive_subject",
+    "archived_facts",
+    "destroy_archive",
+    "due_archives",
+    "open_archive",
+    "recompute_archives",
+]
 
 KLASS = "archive"
 
@@ -29,7 +37,14 @@ def _owner(ref: str, record: str) -> str:
 
 
 def archive_subject(
-    *, archive_ref: str, record: str, values: Mapping[str, str], starts_at: datetime, due_at: datetime | None, by: Actor, now: datetime
+    *,
+    archive_ref: str,
+    record: str,
+    values: Mapping[str, str],
+    starts_at: datetime,
+    due_at: datetime | None,
+    by: Actor,
+    now: datetime,
 ) -> str:
     """The values stand sealed under a fresh key; repeating it after a kill changes nothing. Returns the key's id."""
     key_id = find_or_create_key(owner=_owner(archive_ref, record), klass=KLASS, now=now)
@@ -41,7 +56,16 @@ def archive_subject(
                 archive_ref=archive_ref, record=record, item=item,
                 defaults={"sealed": sealed, "key_id": key_id, "starts_at": starts_at, "ends_at": due_at},
             )  # fmt: skip
-        record_act(store="archive", act="archive", clause="A4.1①", by=by, now=now, subject=archive_ref, items=list(values), detail={"record": record})
+        record_act(
+            store="archive",
+            act="archive",
+            clause="A4.1①",
+            by=by,
+            now=now,
+            subject=archive_ref,
+            items=list(values),
+            detail={"record": record},
+        )
     return key_id
 
 
@@ -52,11 +76,18 @@ def archived_facts(archive_ref: str) -> tuple[tuple[str, str, datetime | None], 
 
 
 def due_archives(*, now: datetime) -> tuple[DueArchive, ...]:
-    rows = ArchivedValue.objects.filter(ends_at__lte=now).values_list("archive_ref", "record").distinct().order_by("archive_ref", "record")
+    rows = (
+        ArchivedValue.objects.filter(ends_at__lte=now)
+        .values_list("archive_ref", "record")
+        .distinct()
+        .order_by("archive_ref", "record")
+    )
     return tuple(DueArchive(ref, record) for ref, record in rows)
 
 
-def destroy_archive(archive_ref: str, record: str, *, now: datetime, by: Actor) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def destroy_archive(
+    archive_ref: str, record: str, *, now: datetime, by: Actor
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Key first, rows after; returns the keys and the items."""
     rows = ArchivedValue.objects.filter(archive_ref=archive_ref, record=record)
     items = tuple(rows.values_list("item", flat=True))
@@ -64,7 +95,16 @@ def destroy_archive(archive_ref: str, record: str, *, now: datetime, by: Actor) 
     destroy_keys(key_ids, now=now, by=by, clause="A4.1①")
     with transaction.atomic(using="archive"):
         rows.delete()
-        record_act(store="archive", act="destroy_archive", clause="A4.1①", by=by, now=now, subject=archive_ref, items=items, detail={"record": record})
+        record_act(
+            store="archive",
+            act="destroy_archive",
+            clause="A4.1①",
+            by=by,
+            now=now,
+            subject=archive_ref,
+            items=items,
+            detail={"record": record},
+        )
     compact("archive")
     return key_ids, items
 
@@ -73,7 +113,13 @@ def open_archive(archive_ref: str, item: str, *, docket: str, by: Actor, now: da
     """One of the four doors of A4.1②: an officer with a docket. Anything else is refused and leaves its leaf."""
     row = ArchivedValue.objects.filter(archive_ref=archive_ref, item=item).first()
     decision = decide(
-        policy_in_force(), item=item, purpose="investigation", role=by.role, archived=True, deadline=row.ends_at if row else None, now=now
+        policy_in_force(),
+        item=item,
+        purpose="investigation",
+        role=by.role,
+        archived=True,
+        deadline=row.ends_at if row else None,
+        now=now,
     )
     if not docket:
         decision = Deny(Text("문서 없이는 열지 않습니다.", "Nothing is opened without a docket."), "A4.1②")
@@ -83,8 +129,14 @@ def open_archive(archive_ref: str, item: str, *, docket: str, by: Actor, now: da
             outcome="revealed" if isinstance(decision, Allow) else "refused",
         )  # fmt: skip
     if not isinstance(decision, Allow) or row is None:
-        raise RevealRefused(decision if not isinstance(decision, Allow) else Deny(Text("없습니다.", "Nothing is held."), "A4.1②"))
-    return Personal(open_key(row.key_id).open(bytes(row.sealed), bound_to=context("archive", archive_ref, row.record, item)).decode())
+        raise RevealRefused(
+            decision if not isinstance(decision, Allow) else Deny(Text("없습니다.", "Nothing is held."), "A4.1②")
+        )
+    return Personal(
+        open_key(row.key_id)
+        .open(bytes(row.sealed), bound_to=context("archive", archive_ref, row.record, item))
+        .decode()
+    )
 
 
 def recompute_archives(*, now: datetime, by: Actor) -> int:
@@ -100,5 +152,13 @@ def recompute_archives(*, now: datetime, by: Actor) -> int:
                 row.save(update_fields=["ends_at"])
                 changed += 1
         if changed:
-            record_act(store="archive", act="recompute_due_dates", clause="I1", by=by, now=now, policy=policy.digest, detail={"rows": changed})
+            record_act(
+                store="archive",
+                act="recompute_due_dates",
+                clause="I1",
+                by=by,
+                now=now,
+                policy=policy.digest,
+                detail={"rows": changed},
+            )
     return changed

@@ -44,9 +44,13 @@ def record_consent(subject: str, kind: str, *, given: bool, way: str, by: Actor,
     words = policy.consents[kind].text
     digest = hashlib.sha256(f"{words.ko}\n{words.en}".encode()).hexdigest()
     with transaction.atomic(using="vault"):
-        Consent.objects.create(subject=subject, kind=kind, given=given, text_digest=digest, policy_digest=policy.digest, way=way, at=now)
+        Consent.objects.create(
+            subject=subject, kind=kind, given=given, text_digest=digest, policy_digest=policy.digest, way=way, at=now
+        )
         act = "give_consent" if given else "withdraw_consent"
-        record_act(store="vault", act=act, clause="A2.3", by=by, now=now, subject=subject, purpose=kind, policy=policy.digest)
+        record_act(
+            store="vault", act=act, clause="A2.3", by=by, now=now, subject=subject, purpose=kind, policy=policy.digest
+        )
 
 
 def consents_of(subject: str) -> frozenset[str]:

@@ -36,7 +36,9 @@ def canonical_email(address: str) -> str:
 
 
 def _digest(canonical: str) -> str:
-    slow = hash_secret_raw(canonical.encode(), SALT, time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=1, hash_len=32, type=Type.ID)
+    slow = hash_secret_raw(
+        canonical.encode(), SALT, time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=1, hash_len=32, type=Type.ID
+    )
     return keyed_digest(read_key(f"pepper-{GENERATION}"), slow).hex()
 
 

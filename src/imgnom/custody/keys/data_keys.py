@@ -67,7 +67,9 @@ def destroy_keys(key_ids: Iterable[str], *, now: datetime, by: Actor, clause: st
     with transaction.atomic(using="keys"):
         alive = list(DataKey.objects.filter(key_id__in=wanted).values_list("key_id", flat=True))
         if alive:
-            DestroyedKey.objects.bulk_create([DestroyedKey(key_id=k, destroyed_at=now) for k in alive], ignore_conflicts=True)
+            DestroyedKey.objects.bulk_create(
+                [DestroyedKey(key_id=k, destroyed_at=now) for k in alive], ignore_conflicts=True
+            )
             DataKey.objects.filter(key_id__in=alive).delete()
             record_act(store="keys", act="destroy_keys", clause=clause, by=by, now=now, detail={"keys": len(alive)})
     return len(alive)

@@ -57,7 +57,9 @@ def ensure_keyring(*, now: datetime, new_site: bool = False) -> None:
             keyring.write_key(name)
     with transaction.atomic(using="keys"):
         for name in keyring.LASTING:
-            KeyringMark.objects.update_or_create(name=name, defaults={"fingerprint": hazmat.fingerprint(keyring.read_key(name))})
+            KeyringMark.objects.update_or_create(
+                name=name, defaults={"fingerprint": hazmat.fingerprint(keyring.read_key(name))}
+            )
         Epoch.objects.create(number=1, fingerprint=hazmat.fingerprint(kek_of(1)), state="current", begun_at=now)
 
 
@@ -82,7 +84,9 @@ def _begin(old: int, now: datetime) -> int:
         return fresh.number
     number = old + 1
     if keyring.path_of(_kek_name(number)).exists():
-        keyring.destroy_key_file(_kek_name(number))  # written by a turn that died before it told the store: wraps nothing
+        keyring.destroy_key_file(
+            _kek_name(number)
+        )  # written by a turn that died before it told the store: wraps nothing
     raw = keyring.write_key(_kek_name(number))
     Epoch.objects.create(number=number, fingerprint=hazmat.fingerprint(raw), state="fresh", begun_at=now)
     return number
@@ -105,7 +109,7 @@ def turn_epoch(*, now: datetime) -> TurnReport:
     old = current_epoch()
     number = _begin(old, now)
     rewrapped = 0
-    while count := _rewrap_chunk([e for e in Epoch.objects.exclude(number=number).values_list("number", flat=True)], number):
+    while count := _rewrap_chunk(list(Epoch.objects.exclude(number=number).values_list("number", flat=True)), number):
         rewrapped += count
     with transaction.atomic(using="keys"):
         # New keys may still have been wrapped under the old epoch while the last chunk ran.
@@ -113,7 +117,14 @@ def turn_epoch(*, now: datetime) -> TurnReport:
             raise KeyringWrong("Keys of the old epoch appeared during the turn; it goes on with the next run.")
         Epoch.objects.filter(number=number).update(state="current", begun_at=now)
         Epoch.objects.filter(state="current").exclude(number=number).update(state="retired")
-        record_act(store="keys", act="turn_epoch", clause="A4.2", by=SYSTEM, now=now, detail={"epoch": number, "keys": rewrapped})
+        record_act(
+            store="keys",
+            act="turn_epoch",
+            clause="A4.2",
+            by=SYSTEM,
+            now=now,
+            detail={"epoch": number, "keys": rewrapped},
+        )
     _sweep_retired()
     return TurnReport(number, rewrapped)
 

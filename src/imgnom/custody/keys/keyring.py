@@ -31,7 +31,9 @@ def read_key(name: str) -> bytes:
             return held[1]
         raw = bytes.fromhex(file.read_text(encoding="ascii").strip())
     except FileNotFoundError:
-        raise KeyringMissing(f"{file.name} is missing from the keyring. Bring it back from its copy; it is never made anew.") from None
+        raise KeyringMissing(
+            f"{file.name} is missing from the keyring. Bring it back from its copy; it is never made anew."
+        ) from None
     except (OSError, ValueError):
         raise KeyringWrong(f"{file.name} of the keyring cannot be read or is no key.") from None
     if len(raw) != 32:

@@ -41,7 +41,12 @@ class Epoch(models.Model):
     begun_at = models.DateTimeField()
 
     personal: dict[str, str] = {}
-    not_personal = {"number": "counts up", "fingerprint": "recognises the KEK", "state": "current, fresh or retired", "begun_at": "when"}
+    not_personal = {
+        "number": "counts up",
+        "fingerprint": "recognises the KEK",
+        "state": "current, fresh or retired",
+        "begun_at": "when",
+    }
 
 
 class KeyringMark(models.Model):

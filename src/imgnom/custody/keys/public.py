@@ -1,7 +1,17 @@
 """The door of the keys."""
 
 from imgnom.custody.keys.compact import compact, compact_stores
-from imgnom.custody.keys.data_keys import KeyId, any_alive, create_key, destroy_keys, find_key, find_or_create_key, keys_of, keys_status, open_key
+from imgnom.custody.keys.data_keys import (
+    KeyId,
+    any_alive,
+    create_key,
+    destroy_keys,
+    find_key,
+    find_or_create_key,
+    keys_of,
+    keys_status,
+    open_key,
+)
 from imgnom.custody.keys.epochs import TurnReport, check_keyring, ensure_keyring, last_turn, turn_epoch
 from imgnom.custody.keys.errors import KeyDestroyed, KeyringMissing, KeyringWrong, KeysError, KeyUnknown, SealBroken
 from imgnom.custody.keys.hazmat import DataKey, context, derive, keyed_digest

@@ -12,7 +12,7 @@ import rfc8785
 from django.db import IntegrityError, connections, transaction
 
 from imgnom.custody.ledger.merkle import leaf_hash, node_hash
-from imgnom.custody.ledger.models import Lease, Leaf, Node
+from imgnom.custody.ledger.models import Leaf, Lease, Node
 from imgnom.custody.outbox.models import Outbox
 
 LEASE_SECONDS = 30.0
@@ -66,7 +66,9 @@ class _Tree:
         return index
 
     def store(self) -> None:
-        Node.objects.bulk_create([Node(level=level, index=index, digest=digest) for (level, index), digest in self._fresh.items()])
+        Node.objects.bulk_create(
+            [Node(level=level, index=index, digest=digest) for (level, index), digest in self._fresh.items()]
+        )
 
 
 def _append_batch(rows: list[Outbox], token: int) -> int:
@@ -85,7 +87,7 @@ def _append_batch(rows: list[Outbox], token: int) -> int:
         return len(leaves)
 
 
-def sequence(*, now: datetime) -> int:  # noqa: ARG001 - the shape of all work of the timetable
+def sequence(*, now: datetime) -> int:
     """Append all that waits in any store; returns how many leaves were added. Somebody else at it: 0."""
     waiting = [alias for alias in connections if Outbox.objects.using(alias).exists()]
     if not waiting:

@@ -40,7 +40,13 @@ def intend_destruction(*, what: str, key_ids: Sequence[str], clause: str, by: Ac
     """First step of every destruction: say what will be destroyed, in the list and in the ledger."""
     with transaction.atomic(using="ledger"):
         leaf = record_act(
-            store="ledger", act="intend_destruction", clause=clause, by=by, now=now, outcome="intended", detail={"what": what, "keys": len(key_ids)}
+            store="ledger",
+            act="intend_destruction",
+            clause=clause,
+            by=by,
+            now=now,
+            outcome="intended",
+            detail={"what": what, "keys": len(key_ids)},
         )
         Intent.objects.create(intent_id=leaf, what=what, key_ids=json.dumps(list(key_ids)), clause=clause, made_at=now)
     return leaf
@@ -89,7 +95,12 @@ def certificate(number: str) -> dict[str, Any]:
     row = Row.objects.filter(number=number).first()
     if row is None:
         raise LeafUnknown(number)
-    return {"certificate": json.loads(row.content), "signature": row.signature, "grade": row.grade, "leaf_id": row.leaf_id}
+    return {
+        "certificate": json.loads(row.content),
+        "signature": row.signature,
+        "grade": row.grade,
+        "leaf_id": row.leaf_id,
+    }
 
 
 def finalise_certificates(*, now: datetime, horizon_days: int, turned_at: datetime | None) -> int:

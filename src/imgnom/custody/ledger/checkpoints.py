@@ -138,7 +138,9 @@ def verify_ledger() -> VerifyResult:
     roots.setdefault(0, merkle.EMPTY)
     for size, root in sorted(wanted.items()):
         if size > expected:
-            return VerifyResult(False, f"entries {expected} to {size - 1} were cut off: a checkpoint covers {size}", expected)
+            return VerifyResult(
+                False, f"entries {expected} to {size - 1} were cut off: a checkpoint covers {size}", expected
+            )
         if roots.get(size) != root:
             return VerifyResult(False, f"the first {size} entries are not those that were signed", expected)
     return VerifyResult(True, "", expected)
@@ -161,7 +163,10 @@ def export_ledger(folder: Path) -> None:
     (folder / "checkpoints.txt").write_text("\n".join(notes), encoding="utf-8")
     with (folder / "certificates.jsonl").open("w", encoding="utf-8", newline="\n") as file:
         for row in Certificate.objects.order_by("id").iterator():
-            file.write(json.dumps({"certificate": json.loads(row.content), "signature": row.signature}, ensure_ascii=False) + "\n")
+            file.write(
+                json.dumps({"certificate": json.loads(row.content), "signature": row.signature}, ensure_ascii=False)
+                + "\n"
+            )
     (folder / "key.txt").write_text(verifier_key(), encoding="utf-8")
 
 

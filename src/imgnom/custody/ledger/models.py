@@ -25,7 +25,12 @@ class Node(models.Model):
     digest = models.BinaryField()
 
     personal: dict[str, str] = {}
-    not_personal = {"id": "a number of the row", "level": "height of the subtree", "index": "place of the subtree", "digest": "a hash of leaves"}
+    not_personal = {
+        "id": "a number of the row",
+        "level": "height of the subtree",
+        "index": "place of the subtree",
+        "digest": "a hash of leaves",
+    }
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["level", "index"], name="ledger_one_node_per_place")]
@@ -39,7 +44,12 @@ class Checkpoint(models.Model):
     made_at = models.DateTimeField()
 
     personal: dict[str, str] = {}
-    not_personal = {"id": "a number of the row", "size": "leaves covered", "note": "size, root, signature", "made_at": "when it was signed"}
+    not_personal = {
+        "id": "a number of the row",
+        "size": "leaves covered",
+        "note": "size, root, signature",
+        "made_at": "when it was signed",
+    }
 
 
 class Lease(models.Model):
@@ -50,7 +60,12 @@ class Lease(models.Model):
     until = models.FloatField(default=0)
 
     personal: dict[str, str] = {}
-    not_personal = {"id": "a number of the row", "name": "what is leased", "token": "fencing token", "until": "real time, seconds"}
+    not_personal = {
+        "id": "a number of the row",
+        "name": "what is leased",
+        "token": "fencing token",
+        "until": "real time, seconds",
+    }
 
 
 class Certificate(models.Model):

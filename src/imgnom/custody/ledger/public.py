@@ -1,8 +1,23 @@
 """The door of the ledger."""
 
 from imgnom.custody.ledger.append import sequence
-from imgnom.custody.ledger.certificates import Certificate, certificate, finalise_certificates, intend_destruction, issue_certificate, make_number
-from imgnom.custody.ledger.checkpoints import VerifyResult, consistency, export_ledger, latest_checkpoint, make_checkpoint, proof_of, verify_ledger
+from imgnom.custody.ledger.certificates import (
+    Certificate,
+    certificate,
+    finalise_certificates,
+    intend_destruction,
+    issue_certificate,
+    make_number,
+)
+from imgnom.custody.ledger.checkpoints import (
+    VerifyResult,
+    consistency,
+    export_ledger,
+    latest_checkpoint,
+    make_checkpoint,
+    proof_of,
+    verify_ledger,
+)
 from imgnom.custody.ledger.errors import LeafUnknown, LedgerBroken, LedgerError, SigningKeyMissing
 from imgnom.custody.ledger.signing import verifier_key
 

@@ -5,7 +5,17 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from imgnom.custody.keys.public import SealBroken, compact, context, create_key, destroy_keys, find_key, find_or_create_key, keys_of, open_key
+from imgnom.custody.keys.public import (
+    SealBroken,
+    compact,
+    context,
+    create_key,
+    destroy_keys,
+    find_key,
+    find_or_create_key,
+    keys_of,
+    open_key,
+)
 from imgnom.policy.public import Actor
 
 FILE = "file"

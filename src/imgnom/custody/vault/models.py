@@ -48,7 +48,12 @@ class HeldName(models.Model):
     ends_at = models.DateTimeField(null=True, db_index=True)
 
     personal = {"digest": "freed_name_index"}
-    not_personal = {"id": "a number of the row", "item": "the item's name", "starts_at": "when it was freed", "ends_at": "when it is free again"}
+    not_personal = {
+        "id": "a number of the row",
+        "item": "the item's name",
+        "starts_at": "when it was freed",
+        "ends_at": "when it is free again",
+    }
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["item", "digest"], name="vault_one_hold_per_name")]

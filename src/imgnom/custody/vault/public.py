@@ -1,7 +1,21 @@
 """The door of the vault. Plaintext is not here: see `reveal`."""
 
-from imgnom.custody.vault.errors import PersonalNotOpened, RevealRefused, SubjectFenced, ValueMissing, ValueTaken, VaultError
-from imgnom.custody.vault.files import destroy_day_keys, destroy_file_keys, open_file, open_for_day, seal_file, seal_for_day
+from imgnom.custody.vault.errors import (
+    PersonalNotOpened,
+    RevealRefused,
+    SubjectFenced,
+    ValueMissing,
+    ValueTaken,
+    VaultError,
+)
+from imgnom.custody.vault.files import (
+    destroy_day_keys,
+    destroy_file_keys,
+    open_file,
+    open_for_day,
+    seal_file,
+    seal_for_day,
+)
 from imgnom.custody.vault.values import (
     DestroyedSubject,
     decoy_subject,

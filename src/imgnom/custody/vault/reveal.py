@@ -25,11 +25,19 @@ __all__ = ["Personal", "RevealRefused", "ValueMissing", "reveal", "reveal_many"]
 
 def _decide(subject: str, item: str, purpose: str, by: Actor, now: datetime) -> Allow | Deny | CannotTell:
     return decide(
-        policy_in_force(), item=item, purpose=purpose, role=by.role, consents=consents_of(subject), restricted=is_restricted(subject, item), now=now
+        policy_in_force(),
+        item=item,
+        purpose=purpose,
+        role=by.role,
+        consents=consents_of(subject),
+        restricted=is_restricted(subject, item),
+        now=now,
     )
 
 
-def _record(subjects: list[str], item: str, purpose: str, by: Actor, now: datetime, decision: Allow | Deny | CannotTell) -> None:
+def _record(
+    subjects: list[str], item: str, purpose: str, by: Actor, now: datetime, decision: Allow | Deny | CannotTell
+) -> None:
     outcome = "revealed" if isinstance(decision, Allow) else "refused"
     with transaction.atomic(using="vault", durable=True):
         for subject in subjects:
@@ -53,7 +61,9 @@ def reveal(subject: str, item: str, *, purpose: str, by: Actor, now: datetime, r
     return Personal(open_key(held.key_id).open(bytes(held.sealed), bound_to=bound_to(subject, item, row)).decode())
 
 
-def reveal_many(subjects: Iterable[str], item: str, *, purpose: str, by: Actor, now: datetime) -> dict[SubjectId, Personal]:
+def reveal_many(
+    subjects: Iterable[str], item: str, *, purpose: str, by: Actor, now: datetime
+) -> dict[SubjectId, Personal]:
     """The values of those subjects for whom the policy allows it; refusals leave their leaf and are left out."""
     found: dict[SubjectId, Personal] = {}
     for subject in subjects:

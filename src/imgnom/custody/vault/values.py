@@ -7,7 +7,19 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
-from imgnom.custody.keys.public import KeyDestroyed, compact, context, create_key, derive, destroy_keys, find_key, keyed_digest, keys_of, open_key, read_key
+from imgnom.custody.keys.public import (
+    KeyDestroyed,
+    compact,
+    context,
+    create_key,
+    derive,
+    destroy_keys,
+    find_key,
+    keyed_digest,
+    keys_of,
+    open_key,
+    read_key,
+)
 from imgnom.custody.outbox.public import record_act
 from imgnom.custody.vault.errors import SubjectFenced, ValueTaken
 from imgnom.custody.vault.models import BlindIndex, Fence, HeldName, Restriction, SealedValue
@@ -90,7 +102,9 @@ def decoy_subject(item: str, canonical: str, *, now: datetime) -> SubjectId:
 
 
 def hold_name(item: str, canonical: str, *, starts_at: datetime, until: datetime | None) -> None:
-    HeldName.objects.update_or_create(item=item, digest=blind_digest(item, canonical), defaults={"starts_at": starts_at, "ends_at": until})
+    HeldName.objects.update_or_create(
+        item=item, digest=blind_digest(item, canonical), defaults={"starts_at": starts_at, "ends_at": until}
+    )
 
 
 def is_name_held(item: str, canonical: str, *, now: datetime) -> bool:

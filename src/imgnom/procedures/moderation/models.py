@@ -13,5 +13,16 @@ class HandlerRecord(models.Model):
     result = models.CharField(max_length=16)
     ends_at = models.DateTimeField(null=True, db_index=True)
 
-    personal = {"account": "handler_record", "at": "handler_record", "place": "handler_record", "act": "handler_record", "what": "handler_record"}
-    not_personal = {"id": "a number of the row", "role": "of the account", "result": "of the act", "ends_at": "when it is destroyed"}
+    personal = {
+        "account": "handler_record",
+        "at": "handler_record",
+        "place": "handler_record",
+        "act": "handler_record",
+        "what": "handler_record",
+    }
+    not_personal = {
+        "id": "a number of the row",
+        "role": "of the account",
+        "result": "of the act",
+        "ends_at": "when it is destroyed",
+    }

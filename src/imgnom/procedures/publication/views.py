@@ -26,7 +26,14 @@ def _annex() -> list[dict[str, Any]]:
     rows = []
     for item in policy.items.values():
         periods = [f"{r.label.get(lang)}: {words_for_period(r.period, lang)}" for r in policy.records_of(item.id)]
-        rows.append({"item": item, "purposes": policy.purposes_of(item.id), "periods": periods, "planned": item.collected == "planned"})
+        rows.append(
+            {
+                "item": item,
+                "purposes": policy.purposes_of(item.id),
+                "periods": periods,
+                "planned": item.collected == "planned",
+            }
+        )
     return rows
 
 
@@ -35,12 +42,34 @@ def measures() -> list[str]:
     vendors = {connections[alias].settings_dict["NAME"] for alias in connections}
     lines = [
         str(say(ko=f"저장소 {len(vendors)}곳을 나누어 둡니다.", en=f"{len(vendors)} stores are kept apart.")),
-        str(say(ko="개인 값은 사람마다 다른 열쇠로 AES-256-GCM으로 잠급니다.", en="Personal values are sealed with AES-256-GCM under a key of each person.")),
+        str(
+            say(
+                ko="개인 값은 사람마다 다른 열쇠로 AES-256-GCM으로 잠급니다.",
+                en="Personal values are sealed with AES-256-GCM under a key of each person.",
+            )
+        ),
         str(say(ko="비밀번호는 Argon2id로 한 방향으로 바꿉니다.", en="Passwords are kept one-way with Argon2id.")),
     ]
-    lines.append(str(say(ko="연결을 암호화합니다 (https).", en="Connections are encrypted (https).") if settings.IMGNOM.is_https else say(ko="연결을 암호화하지 않는 주소입니다 (http).", en="This address does not encrypt connections (http).")))
+    lines.append(
+        str(
+            say(ko="연결을 암호화합니다 (https).", en="Connections are encrypted (https).")
+            if settings.IMGNOM.is_https
+            else say(
+                ko="연결을 암호화하지 않는 주소입니다 (http).", en="This address does not encrypt connections (http)."
+            )
+        )
+    )
     inside = Path(settings.IMGNOM.keyring).is_relative_to(settings.IMGNOM.home)
-    lines.append(str(say(ko="열쇠가 데이터와 같은 폴더에 있습니다: 시연이라서 그렇습니다.", en="Keys lie in the same folder as the data: this is a demo.") if inside else say(ko="열쇠는 데이터와 다른 폴더에 있습니다.", en="Keys lie in another folder than the data.")))
+    lines.append(
+        str(
+            say(
+                ko="열쇠가 데이터와 같은 폴더에 있습니다: 시연이라서 그렇습니다.",
+                en="Keys lie in the same folder as the data: this is a demo.",
+            )
+            if inside
+            else say(ko="열쇠는 데이터와 다른 폴더에 있습니다.", en="Keys lie in another folder than the data.")
+        )
+    )
     return lines
 
 
@@ -79,12 +108,25 @@ def cookies(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         response = see_other(safe_next(request.POST.get("next"), "/privacy/cookies"))
         choice = request.POST.get("choice", "refuse")
-        chosen = OPTIONAL if choice == "accept" else [c for c in OPTIONAL if c in request.POST] if choice == "choose" else []
-        response.set_cookie("imgnom_cookies", ".".join(chosen) or "none", max_age=365 * 86400, httponly=True, samesite="Lax", secure=settings.IMGNOM.is_https)
+        chosen = (
+            OPTIONAL if choice == "accept" else [c for c in OPTIONAL if c in request.POST] if choice == "choose" else []
+        )
+        response.set_cookie(
+            "imgnom_cookies",
+            ".".join(chosen) or "none",
+            max_age=365 * 86400,
+            httponly=True,
+            samesite="Lax",
+            secure=settings.IMGNOM.is_https,
+        )
         return response
     refused = request.headers.get("Sec-GPC") == "1"
     chosen_now = [] if refused else request.COOKIES.get("imgnom_cookies", "").split(".")
-    return render(request, "publication/cookies.html", {"chosen": chosen_now, "optional": OPTIONAL, "gpc": refused, "ask_cookies": False})
+    return render(
+        request,
+        "publication/cookies.html",
+        {"chosen": chosen_now, "optional": OPTIONAL, "gpc": refused, "ask_cookies": False},
+    )
 
 
 def _last_rehearsal() -> dict[str, dict[str, str]]:
@@ -103,14 +145,26 @@ def clause_rows(request: HttpRequest) -> list[dict[str, Any]]:
     for clause in policy.clauses.values():
         found = proven.get(clause.id)
         state = "planned" if clause.state == "planned" else "green"
-        evidence = str(say(ko="아직 만들지 않았습니다", en="not built yet") if state == "planned" else say(ko="시험으로 확인합니다: docs/clauses.md", en="proved by tests: docs/clauses.md"))
+        evidence = str(
+            say(ko="아직 만들지 않았습니다", en="not built yet")
+            if state == "planned"
+            else say(ko="시험으로 확인합니다: docs/clauses.md", en="proved by tests: docs/clauses.md")
+        )
         if found is not None:
             state, evidence = found["state"], found["evidence"]
         if clause.id == "A0.1" and not ledger.ok:
             state, evidence = "red", ledger.problem
         if clause.id == "B2" and policy.settings["banner"].value == "literal":
             state, evidence = "red", str(say(ko="침묵을 동의로 칩니다", en="silence is taken as consent"))
-        rows.append({"id": clause.id, "state": state, "promise": clause.promise.get(lang), "evidence": evidence, "checked_at": request.now.isoformat()})
+        rows.append(
+            {
+                "id": clause.id,
+                "state": state,
+                "promise": clause.promise.get(lang),
+                "evidence": evidence,
+                "checked_at": request.now.isoformat(),
+            }
+        )
     return rows
 
 
@@ -144,4 +198,7 @@ def gpc(request: HttpRequest) -> HttpResponse:
 @require_safe
 def security_txt(request: HttpRequest) -> HttpResponse:
     expires = request.now.replace(year=request.now.year + 1, day=1).isoformat()
-    return HttpResponse(f"Contact: mailto:{policy_in_force().officer['email'].en}\nExpires: {expires}\nPreferred-Languages: ko, en\n", content_type="text/plain; charset=utf-8")
+    return HttpResponse(
+        f"Contact: mailto:{policy_in_force().officer['email'].en}\nExpires: {expires}\nPreferred-Languages: ko, en\n",
+        content_type="text/plain; charset=utf-8",
+    )

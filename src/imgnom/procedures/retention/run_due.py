@@ -24,7 +24,13 @@ from imgnom.custody.archive.public import destroy_archive, due_archives, recompu
 from imgnom.custody.consent.public import adopt_policy, destroy_due_consents, due_consents
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import compact_stores, last_turn, turn_epoch
-from imgnom.custody.ledger.public import finalise_certificates, intend_destruction, issue_certificate, make_checkpoint, sequence
+from imgnom.custody.ledger.public import (
+    finalise_certificates,
+    intend_destruction,
+    issue_certificate,
+    make_checkpoint,
+    sequence,
+)
 from imgnom.custody.vault.public import destroy_due_names, due_names
 from imgnom.policy.public import SYSTEM
 from imgnom.procedures.retention.models import Withdrawal
@@ -49,7 +55,13 @@ class RetentionReport:
     epoch: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return {"at": self.at.isoformat(), "destroyed": self.destroyed, "certificates": self.certificates, "errors": self.errors, "epoch": self.epoch}
+        return {
+            "at": self.at.isoformat(),
+            "destroyed": self.destroyed,
+            "certificates": self.certificates,
+            "errors": self.errors,
+            "epoch": self.epoch,
+        }
 
 
 def _archives(now: datetime) -> tuple[int, tuple[str, ...]]:
@@ -91,7 +103,11 @@ def _handler_destroy(now: datetime) -> tuple[int, tuple[str, ...]]:
 
 
 DESTROYERS = (
-    Destroyer("pending_registration", lambda now: due_registrations(now=now), lambda now: destroy_registrations(now=now, limit=10_000)),
+    Destroyer(
+        "pending_registration",
+        lambda now: due_registrations(now=now),
+        lambda now: destroy_registrations(now=now, limit=10_000),
+    ),
     Destroyer("confirmation_code", lambda now: due_codes(now=now), lambda now: (destroy_codes(now=now), ())),
     Destroyer("session", lambda now: due_sessions(now=now), lambda now: (destroy_sessions(now=now), ())),
     Destroyer("mail_queue", lambda now: due_letters(now=now), lambda now: (destroy_letters(now=now), ())),
@@ -134,7 +150,12 @@ def run_due(*, now: datetime, on_progress: Callable[[str], None] | None = None) 
         ("orphans", lambda: sweep_orphans(now=now)),
         ("compaction", compact_stores),
         ("epoch", lambda: setattr(report, "epoch", turn_epoch(now=now).epoch)),
-        ("certificates", lambda: finalise_certificates(now=now, horizon_days=int(policy_in_force().setting("backup_days")), turned_at=last_turn())),
+        (
+            "certificates",
+            lambda: finalise_certificates(
+                now=now, horizon_days=int(policy_in_force().setting("backup_days")), turned_at=last_turn()
+            ),
+        ),
         ("ledger", lambda: (sequence(now=now), make_checkpoint(now=now))),
         ("compaction again", compact_stores),
     ]

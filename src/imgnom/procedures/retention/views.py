@@ -36,7 +36,12 @@ def withdraw(request: HttpRequest) -> HttpResponse:
     plans = {choice: plan_for(request.member.pk, choice=choice, now=request.now) for choice in CHOICES}
     context = {"plans": plans, "plan": plans["keep"], "chosen": chosen, "items": policy_in_force().items}
     missing = request.method == "POST"
-    return render(request, "retention/withdraw.html", context | {"no_choice": missing and chosen not in CHOICES, "no_confirm": missing and not confirmed}, status=422 if missing else 200)
+    return render(
+        request,
+        "retention/withdraw.html",
+        context | {"no_choice": missing and chosen not in CHOICES, "no_confirm": missing and not confirmed},
+        status=422 if missing else 200,
+    )
 
 
 @require_safe
@@ -58,8 +63,18 @@ def _row(request: HttpRequest, number: str) -> Withdrawal:
 def _facts(row: Withdrawal, now: datetime) -> dict[str, Any]:
     lines = []
     for line in row.lines:
-        over = line["ends_at"] is not None and line["outcome"] in ("archived", "kept_until") and now >= datetime.fromisoformat(line["ends_at"])
-        state = "destroyed" if line["state"] == "destroyed" or (over and line["outcome"] == "kept_until") else "refused" if over else line["state"]
+        over = (
+            line["ends_at"] is not None
+            and line["outcome"] in ("archived", "kept_until")
+            and now >= datetime.fromisoformat(line["ends_at"])
+        )
+        state = (
+            "destroyed"
+            if line["state"] == "destroyed" or (over and line["outcome"] == "kept_until")
+            else "refused"
+            if over
+            else line["state"]
+        )
         lines.append(line | {"state": state})
     return {
         "receipt": row.number, "withdrawn_at": row.starts_at.isoformat(), "choice": row.choice, "policy": row.policy_digest, "state": row.state,
@@ -103,7 +118,9 @@ def receipt(request: HttpRequest, number: str) -> HttpResponse:
 @require_safe
 def receipt_json(request: HttpRequest, number: str) -> HttpResponse:
     row = _row(request, number)
-    return JsonResponse(_facts(row, request.now) | {"ledger": _proofs(row, request.now)}, json_dumps_params={"ensure_ascii": False})
+    return JsonResponse(
+        _facts(row, request.now) | {"ledger": _proofs(row, request.now)}, json_dumps_params={"ensure_ascii": False}
+    )
 
 
 @require_safe

@@ -11,9 +11,23 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from imgnom.community.comments.public import anonymise_comments, count_comments, delete_comments, delete_comments_on, keep_comments
+from imgnom.community.comments.public import (
+    anonymise_comments,
+    count_comments,
+    delete_comments,
+    delete_comments_on,
+    keep_comments,
+)
 from imgnom.community.images.public import anonymise_images, count_for, delete_images, keep_images
-from imgnom.community.members.public import canonical_username, mark_withdrawn, member_by_id, nickname_key, queue_letter, remove_member, session_count
+from imgnom.community.members.public import (
+    canonical_username,
+    mark_withdrawn,
+    member_by_id,
+    nickname_key,
+    queue_letter,
+    remove_member,
+    session_count,
+)
 from imgnom.custody.archive.public import archive_subject
 from imgnom.custody.consent.public import pseudonymise_consents
 from imgnom.custody.in_force import policy_in_force
@@ -34,7 +48,9 @@ def plan_for(member_id: int, *, choice: Choice, now: datetime) -> WithdrawalPlan
     card = member_by_id(member_id)
     pictures, private = count_for(member_id)
     extra = tuple(item for item in held_items(card.subject) if item not in USUAL) if card else ()
-    facts = LeavingFacts(pictures - private, count_comments(member_id), private, session_count(member_id, now=now), extra)
+    facts = LeavingFacts(
+        pictures - private, count_comments(member_id), private, session_count(member_id, now=now), extra
+    )
     return plan_withdrawal(policy_in_force(), facts, choice=choice, now=now)
 
 
@@ -45,7 +61,9 @@ def _lines(plan: WithdrawalPlan) -> list[dict[str, Any]]:
         line["until"] = fate.until.isoformat() if fate.until else None
         line["ends_at"] = fate.ends_at.isoformat() if fate.ends_at else None
         line["reason"] = {"ko": fate.reason.ko, "en": fate.reason.en}
-        line["state"] = "held" if fate.outcome in ("archived", "kept_until") else "stays" if fate.outcome == "kept" else "going"
+        line["state"] = (
+            "held" if fate.outcome in ("archived", "kept_until") else "stays" if fate.outcome == "kept" else "going"
+        )
         lines.append(line)
     return lines
 
@@ -62,7 +80,14 @@ def withdraw_member(member_id: int, *, choice: Choice, by: Actor, now: datetime)
             if not mark_withdrawn(member_id):
                 raise AlreadyWithdrawn(str(member_id))
             leaf = record_act(
-                store="default", act="withdraw", clause="A7.2b", by=by, now=now, subject=by.token, policy=policy_in_force().digest, detail={"choice": choice}
+                store="default",
+                act="withdraw",
+                clause="A7.2b",
+                by=by,
+                now=now,
+                subject=by.token,
+                policy=policy_in_force().digest,
+                detail={"choice": choice},
             )
             Withdrawal.objects.create(
                 number=number, member_id=member_id, subject=by.token, choice=choice, state="accepted", lines=_lines(plan), leaves=[leaf],
@@ -109,7 +134,12 @@ def _archive(row: Withdrawal, now: datetime) -> None:
         until = ends_at(record, row.starts_at, policy.zone)
         if "username" in values:
             hold_name("username", canonical_username(values["username"]), starts_at=row.starts_at, until=until)
-        hold_name("nickname", nickname_key(card.nickname), starts_at=row.starts_at, until=None if row.choice == "keep" else until)
+        hold_name(
+            "nickname",
+            nickname_key(card.nickname),
+            starts_at=row.starts_at,
+            until=None if row.choice == "keep" else until,
+        )
     for line in row.lines:
         if line["outcome"] == "archived":
             kept = {item: values[item] for item in line["items"] if item in values}
@@ -162,7 +192,7 @@ def _destroy(row: Withdrawal, now: datetime) -> None:
     _to(row, "destroyed")
 
 
-def _forget(row: Withdrawal, now: datetime) -> None:  # noqa: ARG001 - the shape of all steps
+def _forget(row: Withdrawal, now: datetime) -> None:
     row.subject, row.member_id = None, None
     _to(row, "done")
     compact_stores()

@@ -11,7 +11,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from imgnom.community.comments.public import count_comments
 from imgnom.community.images.public import count_for
-from imgnom.community.members.public import CodeWrong, NicknameTaken, begin_email_change, change_nickname, check_nickname, confirm_email_change
+from imgnom.community.members.public import (
+    CodeWrong,
+    NicknameTaken,
+    begin_email_change,
+    change_nickname,
+    check_nickname,
+    confirm_email_change,
+)
 from imgnom.custody.consent.public import consent_history, consents_of, record_consent
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.vault.public import ValueMissing, held_items, seal_value, sealed_at
@@ -54,7 +61,12 @@ def _held(request: HttpRequest, *, with_values: bool) -> list[dict[str, Any]]:
     pictures, private = count_for(request.member.pk)
     counts = {"image_file": pictures, "comment_text": count_comments(request.member.pk)}
     for key, item in policy.items.items():
-        if item.collected in ("planned",) or not (key in sealed or item.collected in ("registration", "automatic") or key in counts or key in ("membership", "consent_record")):
+        if item.collected == "planned" or not (
+            key in sealed
+            or item.collected in ("registration", "automatic")
+            or key in counts
+            or key in ("membership", "consent_record")
+        ):
             continue
         value = ""
         if key == "password":
@@ -66,7 +78,16 @@ def _held(request: HttpRequest, *, with_values: bool) -> list[dict[str, Any]]:
         elif key in sealed and with_values:
             value = _value(request, key)
         records = [r for r in policy.records_of(key) if r.id != "pending_registration"]
-        rows.append({"item": item, "value": value, "hidden": key in sealed and not with_values, "purposes": policy.purposes_of(key), "records": records, "since": sealed_at(subject, key)})
+        rows.append(
+            {
+                "item": item,
+                "value": value,
+                "hidden": key in sealed and not with_values,
+                "purposes": policy.purposes_of(key),
+                "records": records,
+                "since": sealed_at(subject, key),
+            }
+        )
     return rows
 
 
@@ -89,7 +110,9 @@ class EditForm(forms.Form):
         lang, policy = current_language(), policy_in_force()
         for name in ("nickname", "email", *extra):
             kind = forms.EmailField if name == "email" else forms.CharField
-            self.fields[name] = kind(label=policy.items[name].label.get(lang), max_length=254, required=policy.items[name].required)
+            self.fields[name] = kind(
+                label=policy.items[name].label.get(lang), max_length=254, required=policy.items[name].required
+            )
             self.fields[name].widget.attrs["class"] = "box"
 
     def clean_nickname(self) -> str:
@@ -101,7 +124,11 @@ class EditForm(forms.Form):
 def edit(request: HttpRequest) -> HttpResponse:
     member = request.member
     usual = ("username", "password", "nickname", "email")
-    extra = {key: _value(request, key) for key, item in policy_in_force().items.items() if item.collected == "registration" and key not in usual}
+    extra = {
+        key: _value(request, key)
+        for key, item in policy_in_force().items.items()
+        if item.collected == "registration" and key not in usual
+    }
     before = {"nickname": member.nickname, "email": _value(request, "email")} | extra
     if request.method == "POST" and "code" in request.POST:
         return _confirm(request)
@@ -112,7 +139,12 @@ def edit(request: HttpRequest) -> HttpResponse:
             if data["nickname"] != before["nickname"]:
                 change_nickname(member, data["nickname"], now=request.now)
         except NicknameTaken:
-            form.add_error("nickname", say(ko="이미 있는 닉네임입니다. 다른 이름을 적어 주세요.", en="This nickname is taken. Choose another."))
+            form.add_error(
+                "nickname",
+                say(
+                    ko="이미 있는 닉네임입니다. 다른 이름을 적어 주세요.", en="This nickname is taken. Choose another."
+                ),
+            )
             return invalid(request, "rights/edit.html", {"form": form})
         for name in extra:
             if data[name] != before[name]:
@@ -122,12 +154,16 @@ def edit(request: HttpRequest) -> HttpResponse:
             return see_other("/me/privacy/edit?confirm=email")
         return see_other("/me/privacy")
     context = {"form": form, "confirming": "confirm" in request.GET and "email_change" in request.session}
-    return invalid(request, "rights/edit.html", context) if form.errors else render(request, "rights/edit.html", context)
+    return (
+        invalid(request, "rights/edit.html", context) if form.errors else render(request, "rights/edit.html", context)
+    )
 
 
 def _confirm(request: HttpRequest) -> HttpResponse:
     try:
-        confirm_email_change(request.member, token=request.session.get("email_change", ""), code=request.POST["code"], now=request.now)
+        confirm_email_change(
+            request.member, token=request.session.get("email_change", ""), code=request.POST["code"], now=request.now
+        )
     except (CodeWrong, ValidationError):
         form = EditForm(extra={})
         return invalid(request, "rights/edit.html", {"form": form, "confirming": True, "wrong": True})
@@ -146,14 +182,24 @@ def consents(request: HttpRequest) -> HttpResponse:
             if not kind.required and wanted != (kind.id in given):
                 record_consent(subject, kind.id, given=wanted, way="page", by=_own(request), now=request.now)
         return see_other("/me/consents")
-    return render(request, "rights/consents.html", {"consents": _consents(request), "history": consent_history(subject)})
+    return render(
+        request, "rights/consents.html", {"consents": _consents(request), "history": consent_history(subject)}
+    )
 
 
 @require_safe
 @step_up_required
 def export(request: HttpRequest) -> HttpResponse:
     rows = _held(request, with_values=True)
-    facts = [{"item": r["item"].id, "value": r["value"], "purposes": [p.id for p in r["purposes"]], "records": [x.id for x in r["records"]]} for r in rows]
+    facts = [
+        {
+            "item": r["item"].id,
+            "value": r["value"],
+            "purposes": [p.id for p in r["purposes"]],
+            "records": [x.id for x in r["records"]],
+        }
+        for r in rows
+    ]
     response = HttpResponse(json.dumps({"items": facts}, ensure_ascii=False, indent=1), content_type="application/json")
     response["Content-Disposition"] = 'attachment; filename="imgnom-my-data.json"'
     return response

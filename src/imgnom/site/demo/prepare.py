@@ -38,7 +38,12 @@ def _make_cast() -> tuple[dict[str, MemberCard], dict[str, dict[str, str]]]:
         facts[login] = {"role": "member", "nickname": nickname, "password": password}
     for login, role in STAFF.items():
         made = create_staff(login=login, role=role, now=now())
-        facts[login] = {"role": role, "nickname": made.login, "password": made.password, "totp_secret": made.totp_secret}
+        facts[login] = {
+            "role": role,
+            "nickname": made.login,
+            "password": made.password,
+            "totp_secret": made.totp_secret,
+        }
     return members, facts
 
 

@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass, field
 
 import pyvips
+
 from imgnom.policy.public import Policy
 
 _SYLLABLES = "가나다라마바사아자차카타파하거너더러머버서어저처커터퍼허고노도로모보소오조초코토포호"
@@ -72,7 +73,8 @@ def make_person(name: str, choice: str | None, policy: Policy) -> Person:
 
 def photograph(person: Person) -> bytes:
     """A JPEG with a place, an artist, a serial number and an XMP packet, all of them canaries."""
-    image = pyvips.Image.black(640, 480, bands=3) + [
+    image = [
+        *pyvips.Image.black(640, 480, bands=3),
         secrets.randbelow(200),
         secrets.randbelow(200),
         secrets.randbelow(200),

@@ -15,7 +15,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from imgnom.policy.public import Policy, PolicyError, load_policy
-
 from imgnom.site.policy_command import find_policy
 from imgnom.site.rehearsal.board import Board
 

@@ -45,7 +45,9 @@ def icon(name: str) -> SafeString:
 def clause_badge(clause: str, state: str = "holds") -> SafeString:
     name = {"holds": "tick", "broken": "cross", "planned": "ring"}[state]
     path = format_html('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d="{}"/></svg>', ICONS[name])
-    return format_html('<a class="clause" data-state="{}" href="/privacy/board#{}">{}{}</a>', state, clause, path, clause)
+    return format_html(
+        '<a class="clause" data-state="{}" href="/privacy/board#{}">{}{}</a>', state, clause, path, clause
+    )
 
 
 @register.inclusion_tag("web/components/field.html")
