@@ -5,7 +5,7 @@ from urllib.parse import quote
 from django import forms
 from django.conf import settings
 from django.db.models import Q, QuerySet
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -239,7 +239,7 @@ def file(request: HttpRequest, public_id: str, size: str) -> HttpResponse:
         raise Http404
     shared = image.visibility != "private" and not image.removed_reason
     tag_value = f'"{image.media_token[:16]}-{size}"'
-    response: HttpResponse | StreamingHttpResponse | FileResponse
+    response: HttpResponse | StreamingHttpResponse
     if request.headers.get("If-None-Match") == tag_value:
         response = HttpResponse(status=304)
     elif size == "original":
@@ -252,7 +252,7 @@ def file(request: HttpRequest, public_id: str, size: str) -> HttpResponse:
         path = media_path("derived", image.media_token, size)
         if not path.exists():
             raise Http404
-        response = FileResponse(path.open("rb"), content_type="image/webp")
+        response = HttpResponse(path.read_bytes(), content_type="image/webp")
         response["Content-Disposition"] = f'inline; filename="imgnom-{image.public_id}-{size}.webp"'
     response["Content-Security-Policy"] = SANDBOX
     response["ETag"] = tag_value

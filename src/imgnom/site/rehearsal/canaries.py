@@ -73,13 +73,8 @@ def make_person(name: str, choice: str | None, policy: Policy) -> Person:
 
 def photograph(person: Person) -> bytes:
     """A JPEG with a place, an artist, a serial number and an XMP packet, all of them canaries."""
-    image = [
-        *pyvips.Image.black(640, 480, bands=3),
-        secrets.randbelow(200),
-        secrets.randbelow(200),
-        secrets.randbelow(200),
-    ]
-    image = image.cast("uchar").copy(interpretation="srgb")
+    colour = [secrets.randbelow(200) for _ in range(3)]
+    image = pyvips.Image.black(640, 480, bands=3).linear([1, 1, 1], colour).cast("uchar").copy(interpretation="srgb")
     text = pyvips.GValue.gstr_type
     image.set_type(text, "exif-ifd0-Artist", person.artist)
     image.set_type(text, "exif-ifd2-BodySerialNumber", person.serial)
