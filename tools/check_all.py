@@ -78,6 +78,7 @@ def static_checks() -> dict[str, bool]:
             "0",
         ),
         "system": run("system checks", sys.executable, "-m", "imgnom", "manage", "check", "--fail-level", "WARNING"),
+        "clauses": run("docs/clauses.md in step", sys.executable, "tools/make_clauses.py", "--check"),
         "policies": run("policies", sys.executable, "-m", "imgnom", "policy", "check", "imgnom", "imgnom-pipa"),
     }
     shutil.rmtree(toy, ignore_errors=True)
