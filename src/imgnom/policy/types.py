@@ -93,7 +93,7 @@ class Record:
     scope: str
     store: str
     destroy: str
-    ends: Literal["day", "instant"]
+    ends: str  # "day" or "instant"
     state: str
 
 
