@@ -1,0 +1,3 @@
+"""imgnom: an image-sharing community whose privacy policy runs."""
+
+__version__ = "0.1.0"
