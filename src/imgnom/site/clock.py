@@ -11,6 +11,8 @@ from pathlib import Path
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from imgnom.web.requests import Request
+
 
 class ClockWrong(Exception):
     """The clock file holds no instant with an offset, or an earlier one than before."""
@@ -69,6 +71,6 @@ class StampNow:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.now = now()  # type: ignore[attr-defined]
+    def __call__(self, request: Request) -> HttpResponse:
+        request.now = now()
         return self.get_response(request)

@@ -6,9 +6,10 @@ from functools import wraps
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 
 from imgnom.web.errors import forbidden
+from imgnom.web.requests import MemberRequest, Request
 from imgnom.web.responses import wants_json
 
 type View = Callable[..., HttpResponse]
@@ -24,35 +25,35 @@ def safe_next(value: str | None, default: str = "/") -> str:
     return value if not parts.scheme and not parts.netloc else default
 
 
-def _to(path: str, request: HttpRequest) -> HttpResponse:
+def _to(path: str, request: Request) -> HttpResponse:
     back = request.get_full_path() if request.method == "GET" else request.path
     return HttpResponseRedirect(f"{path}?next={quote(back)}")
 
 
 def login_required_page(view: View) -> View:
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.member is None:  # type: ignore[attr-defined]
+    def guarded(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.member is None:
             return JsonResponse({"error": 401}, status=401) if wants_json(request) else _to("/login", request)
         return view(request, *args, **kwargs)
 
     return guarded
 
 
-def mark_step_up(request: HttpRequest) -> None:
-    request.session["step_up_at"] = request.now.isoformat()  # type: ignore[attr-defined]
+def mark_step_up(request: Request) -> None:
+    request.session["step_up_at"] = request.now.isoformat()
 
 
-def has_step_up(request: HttpRequest) -> bool:
+def has_step_up(request: Request) -> bool:
     """Whether who sits there proved it in the last ten minutes of the site's clock."""
     text = request.session.get("step_up_at")
-    return text is not None and timedelta(0) <= request.now - datetime.fromisoformat(text) < STEP_UP_FOR  # type: ignore[attr-defined]
+    return text is not None and timedelta(0) <= request.now - datetime.fromisoformat(text) < STEP_UP_FOR
 
 
 def step_up_required(view: View) -> View:
     @wraps(view)
     @login_required_page
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: MemberRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return view(request, *args, **kwargs) if has_step_up(request) else _to("/step-up", request)
 
     return guarded
@@ -64,8 +65,8 @@ def role_required(*roles: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         @login_required_page
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if request.member.role not in roles:  # type: ignore[attr-defined]
+        def guarded(request: MemberRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.member.role not in roles:
                 return forbidden(request)
             if not request.session.get("second_factor"):
                 return _to("/login/second-factor", request)

@@ -9,6 +9,7 @@ from django.utils import translation
 
 from imgnom.custody.in_force import policy_in_force
 from imgnom.web import errors
+from imgnom.web.requests import Request
 from imgnom.web.throttle import TooMany
 
 log = logging.getLogger("imgnom.web")
@@ -26,10 +27,10 @@ class ScrubbedErrors:
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: Request) -> HttpResponse:
         return self.get_response(request)
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+    def process_exception(self, request: Request, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, TooMany):
             return errors.too_many(request, exception.retry_after)
         from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
@@ -48,7 +49,7 @@ class SecurityHeaders:
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: Request) -> HttpResponse:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", CSP)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
@@ -75,7 +76,7 @@ class OnlyDeclaredCookies:
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: Request) -> HttpResponse:
         response = self.get_response(request)
         declared = policy_in_force().cookies
         refused = request.headers.get("Sec-GPC") == "1"
@@ -92,12 +93,12 @@ class ChosenLanguage:
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: Request) -> HttpResponse:
         chosen = request.COOKIES.get("imgnom_lang")
         if chosen not in ("ko", "en"):
             asked = translation.get_language_from_request(request)
             chosen = "en" if asked.startswith("en") and request.headers.get("Accept-Language") else "ko"
-        request.lang = chosen  # type: ignore[attr-defined]
+        request.lang = chosen
         with translation.override(chosen):
             response = self.get_response(request)
             response.headers.setdefault("Content-Language", chosen)

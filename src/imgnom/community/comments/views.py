@@ -1,7 +1,7 @@
 """The page of a picture with its comments; writing, editing and deleting them."""
 
 from django import forms
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -11,6 +11,7 @@ from imgnom.community.images.public import Image, delete_one, embed_of, visible_
 from imgnom.custody.keys.public import compact
 from imgnom.web.guards import login_required_page
 from imgnom.web.paging import keyset
+from imgnom.web.requests import MemberRequest, Request
 from imgnom.web.responses import see_other
 from imgnom.web.throttle import hit
 from imgnom.web.words import say
@@ -22,14 +23,14 @@ class CommentForm(forms.Form):
     )
 
 
-def _image(request: HttpRequest, public_id: str) -> Image:
+def _image(request: Request, public_id: str) -> Image:
     image = visible_image(public_id, member_id=request.member.pk if request.member else None)
     if image is None:
         raise Http404
     return image
 
 
-def _page(request: HttpRequest, image: Image, form: CommentForm, status: int = 200) -> HttpResponse:
+def _page(request: Request, image: Image, form: CommentForm, status: int = 200) -> HttpResponse:
     comments = Comment.objects.filter(image=image).select_related("author")
     mine = request.member is not None and image.author_id == request.member.pk
     around = visible_images()
@@ -42,13 +43,13 @@ def _page(request: HttpRequest, image: Image, form: CommentForm, status: int = 2
 
 
 @require_safe
-def picture(request: HttpRequest, public_id: str) -> HttpResponse:
+def picture(request: Request, public_id: str) -> HttpResponse:
     return _page(request, _image(request, public_id), CommentForm())
 
 
 @require_POST
 @login_required_page
-def write(request: HttpRequest, public_id: str) -> HttpResponse:
+def write(request: MemberRequest, public_id: str) -> HttpResponse:
     image = _image(request, public_id)
     hit("comment", request.member.subject, limit=60, per_seconds=600)
     form = CommentForm(request.POST)
@@ -58,7 +59,7 @@ def write(request: HttpRequest, public_id: str) -> HttpResponse:
     return see_other(f"/i/{public_id}#comments")
 
 
-def _own(request: HttpRequest, comment_id: int) -> Comment:
+def _own(request: Request, comment_id: int) -> Comment:
     comment = Comment.objects.select_related("image").filter(pk=comment_id, author_id=request.member.pk).first()
     if comment is None:
         raise Http404
@@ -67,7 +68,7 @@ def _own(request: HttpRequest, comment_id: int) -> Comment:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required_page
-def edit(request: HttpRequest, comment_id: int) -> HttpResponse:
+def edit(request: MemberRequest, comment_id: int) -> HttpResponse:
     comment = _own(request, comment_id)
     form = CommentForm(request.POST or None, initial={"body": comment.body})
     if request.method == "POST" and form.is_valid():
@@ -79,7 +80,7 @@ def edit(request: HttpRequest, comment_id: int) -> HttpResponse:
 
 @require_POST
 @login_required_page
-def delete(request: HttpRequest, comment_id: int) -> HttpResponse:
+def delete(request: MemberRequest, comment_id: int) -> HttpResponse:
     comment = _own(request, comment_id)
     place = comment.image.public_id
     comment.delete()
@@ -89,7 +90,7 @@ def delete(request: HttpRequest, comment_id: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required_page
-def delete_picture(request: HttpRequest, public_id: str) -> HttpResponse:
+def delete_picture(request: MemberRequest, public_id: str) -> HttpResponse:
     image = _image(request, public_id)
     if image.author_id != request.member.pk:
         raise Http404

@@ -5,7 +5,7 @@ from urllib.parse import quote
 from django import forms
 from django.conf import settings
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -16,6 +16,7 @@ from imgnom.community.images.take_in import MAX_BYTES, media_path, set_tags
 from imgnom.community.members.public import member_by_nickname
 from imgnom.web.guards import login_required_page
 from imgnom.web.paging import keyset
+from imgnom.web.requests import MemberRequest, Request
 from imgnom.web.responses import invalid, see_other, wants_json
 from imgnom.web.throttle import hit
 from imgnom.web.words import say
@@ -29,23 +30,23 @@ VISIBILITIES = (
 )
 
 
-def _list(request: HttpRequest, query: QuerySet[Image], context: dict[str, object] | None = None) -> HttpResponse:
+def _list(request: Request, query: QuerySet[Image], context: dict[str, object] | None = None) -> HttpResponse:
     page = keyset(query, after=request.GET.get("after"), size=PAGE)
     return render(request, "images/gallery.html", {"page": page} | (context or {}))
 
 
 @require_safe
-def gallery(request: HttpRequest) -> HttpResponse:
+def gallery(request: Request) -> HttpResponse:
     return _list(request, visible_images(), {"front": True})
 
 
 @require_safe
-def tag(request: HttpRequest, name: str) -> HttpResponse:
+def tag(request: Request, name: str) -> HttpResponse:
     return _list(request, visible_images().filter(imagetag__tag__name=name.casefold()), {"heading": f"#{name}"})
 
 
 @require_safe
-def member_page(request: HttpRequest, nickname: str) -> HttpResponse:
+def member_page(request: Request, nickname: str) -> HttpResponse:
     card = member_by_nickname(nickname)
     if card is None:
         raise Http404
@@ -59,7 +60,7 @@ def member_page(request: HttpRequest, nickname: str) -> HttpResponse:
 
 
 @require_safe
-def search(request: HttpRequest) -> HttpResponse:
+def search(request: Request) -> HttpResponse:
     words = request.GET.get("q", "")[:100].strip()
     query = (
         visible_images()
@@ -147,7 +148,7 @@ def _facts(name: str, image: Image, removed: tuple[str, ...]) -> dict[str, objec
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required_page
-def upload(request: HttpRequest) -> HttpResponse:
+def upload(request: MemberRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "images/upload.html", {"form": UploadForm(), "visibilities": VISIBILITIES})
     hit("upload", request.member.subject, limit=120, per_seconds=600)
@@ -195,7 +196,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     return see_other(f"/i/{results[0]['id']}" if len(results) == 1 else f"/@{quote(request.member.nickname)}")
 
 
-def _own(request: HttpRequest, public_id: str) -> Image:
+def _own(request: Request, public_id: str) -> Image:
     image = visible_image(public_id, member_id=request.member.pk)
     if image is None or image.author_id != request.member.pk:
         raise Http404
@@ -204,7 +205,7 @@ def _own(request: HttpRequest, public_id: str) -> Image:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required_page
-def edit(request: HttpRequest, public_id: str) -> HttpResponse:
+def edit(request: MemberRequest, public_id: str) -> HttpResponse:
     image = _own(request, public_id)
     tags = " ".join(image.imagetag_set.values_list("tag__name", flat=True))
     form = UploadForm(
@@ -233,7 +234,7 @@ def edit(request: HttpRequest, public_id: str) -> HttpResponse:
 
 
 @require_safe
-def file(request: HttpRequest, public_id: str, size: str) -> HttpResponse:
+def file(request: Request, public_id: str, size: str) -> HttpResponse:
     image = visible_image(public_id, member_id=request.member.pk if request.member else None)
     if image is None:
         raise Http404

@@ -9,7 +9,6 @@ import pyotp
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
-from django.http import HttpRequest
 
 from imgnom.community.members import codes
 from imgnom.community.members.errors import CodeWrong, LoginWrong
@@ -24,6 +23,7 @@ from imgnom.custody.vault.reveal import reveal
 from imgnom.policy.public import SYSTEM, Actor
 from imgnom.web.address import limit_key
 from imgnom.web.guards import mark_step_up
+from imgnom.web.requests import Request
 from imgnom.web.throttle import hit
 
 STAFF_ROLES = ("moderator", "officer", "administrator", "auditor")
@@ -65,9 +65,9 @@ def prove_login(*, login: str, password: str, address: str, now: datetime) -> Me
     return member
 
 
-def start_session(request: HttpRequest, member: Member) -> None:
+def start_session(request: Request, member: Member) -> None:
     """A new session id; the session holds numbers only."""
-    now: datetime = request.now  # type: ignore[attr-defined]
+    now: datetime = request.now
     request.session.flush()
     sid = secrets.token_hex(24)
     request.session[SESSION_KEY] = str(member.pk)
@@ -83,12 +83,12 @@ def start_session(request: HttpRequest, member: Member) -> None:
         last_seen=now,
         ends_at=codes.record_end("session", now),
     )
-    request.member = member  # type: ignore[attr-defined]
-    request.actor = Actor(member.role, member.subject)  # type: ignore[attr-defined]
-    request.access_note = ("login", member.subject)  # type: ignore[attr-defined]
+    request.member = member
+    request.actor = Actor(member.role, member.subject)
+    request.access_note = ("login", member.subject)
 
 
-def end_session(request: HttpRequest) -> None:
+def end_session(request: Request) -> None:
     MemberSession.objects.filter(sid=request.session.get("sid", "")).delete()
     request.session.flush()
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from imgnom.community.members.codes import record_end
 from imgnom.community.members.models import MemberSession
 from imgnom.policy.public import Actor
+from imgnom.web.requests import Request
 
 VISITOR = Actor("visitor", None)
 TOUCH_EVERY = timedelta(hours=1)
@@ -18,14 +19,14 @@ class LiveSession:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.member, request.actor = None, VISITOR  # type: ignore[attr-defined]
+    def __call__(self, request: Request) -> HttpResponse:
+        request.member, request.actor = None, VISITOR
         if request.session.get(SESSION_KEY):
             self._recognise(request)
         return self.get_response(request)
 
-    def _recognise(self, request: HttpRequest) -> None:
-        now = request.now  # type: ignore[attr-defined]
+    def _recognise(self, request: Request) -> None:
+        now = request.now
         row = MemberSession.objects.select_related("member").filter(sid=request.session.get("sid", "")).first()
         if (
             row is None
@@ -37,5 +38,5 @@ class LiveSession:
             return
         if now - row.last_seen >= TOUCH_EVERY:
             MemberSession.objects.filter(pk=row.pk).update(last_seen=now, ends_at=record_end("session", now))
-        request.member = row.member  # type: ignore[attr-defined]
-        request.actor = Actor(row.member.role, row.member.subject)  # type: ignore[attr-defined]
+        request.member = row.member
+        request.actor = Actor(row.member.role, row.member.subject)

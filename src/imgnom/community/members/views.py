@@ -14,6 +14,7 @@ from imgnom.community.members.models import Enrolment, Member, MemberSession
 from imgnom.custody.vault.public import seal_value
 from imgnom.web.address import client_address, limit_key
 from imgnom.web.guards import login_required_page, mark_step_up, safe_next, step_up_required
+from imgnom.web.requests import MemberRequest, Request
 from imgnom.web.responses import invalid, see_other
 from imgnom.web.throttle import hit
 from imgnom.web.words import say
@@ -37,7 +38,7 @@ def _form_page(
 
 
 @get_or_post
-def signup(request: HttpRequest) -> HttpResponse:
+def signup(request: Request) -> HttpResponse:
     if request.method != "POST":
         form = forms.SignupForm(initial={"age_group": request.GET.get("age_group")})
         return render(request, "members/signup.html", {"form": form})
@@ -67,7 +68,7 @@ def signup(request: HttpRequest) -> HttpResponse:
 
 
 @get_or_post
-def signup_confirm(request: HttpRequest) -> HttpResponse:
+def signup_confirm(request: Request) -> HttpResponse:
     token = request.session.get("registration", "")
     title, button = (
         say(ko="메일로 온 번호를 적어 주세요", en="Enter the number from the mail"),
@@ -135,7 +136,7 @@ def signup_confirm(request: HttpRequest) -> HttpResponse:
 
 
 @get_or_post
-def login(request: HttpRequest) -> HttpResponse:
+def login(request: Request) -> HttpResponse:
     form = forms.LoginForm(request.POST or None)
     target = safe_next(request.POST.get("next") or request.GET.get("next"))
     if request.method == "POST" and form.is_valid():
@@ -166,7 +167,7 @@ def login(request: HttpRequest) -> HttpResponse:
 
 @get_or_post
 @login_required_page
-def second_factor(request: HttpRequest) -> HttpResponse:
+def second_factor(request: MemberRequest) -> HttpResponse:
     form = forms.CodeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -186,7 +187,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def logout(request: HttpRequest) -> HttpResponse:
+def logout(request: Request) -> HttpResponse:
     if request.member is not None:
         request.access_note = ("logout", request.member.subject)
         enter.end_session(request)
@@ -195,7 +196,7 @@ def logout(request: HttpRequest) -> HttpResponse:
 
 @get_or_post
 @login_required_page
-def step_up(request: HttpRequest) -> HttpResponse:
+def step_up(request: MemberRequest) -> HttpResponse:
     form = forms.PasswordForm(request.POST or None)
     target = safe_next(request.POST.get("next") or request.GET.get("next"), "/me/privacy")
     if request.method == "POST" and form.is_valid():
@@ -222,7 +223,7 @@ def step_up(request: HttpRequest) -> HttpResponse:
 
 @get_or_post
 @step_up_required
-def password(request: HttpRequest) -> HttpResponse:
+def password(request: MemberRequest) -> HttpResponse:
     form = forms.NewPasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         enter.change_password(
@@ -239,7 +240,7 @@ def password(request: HttpRequest) -> HttpResponse:
 
 
 @get_or_post
-def reset(request: HttpRequest) -> HttpResponse:
+def reset(request: Request) -> HttpResponse:
     form = forms.ResetForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         request.session["reset"] = enter.request_reset(
@@ -258,7 +259,7 @@ def reset(request: HttpRequest) -> HttpResponse:
 
 
 @get_or_post
-def reset_confirm(request: HttpRequest) -> HttpResponse:
+def reset_confirm(request: Request) -> HttpResponse:
     form = forms.ResetConfirmForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -281,7 +282,7 @@ def reset_confirm(request: HttpRequest) -> HttpResponse:
 
 @get_or_post
 @step_up_required
-def sessions(request: HttpRequest) -> HttpResponse:
+def sessions(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
         if request.POST.get("which") == "others":
             enter.end_all_sessions(request.member.pk, but=request.session["sid"])
@@ -293,7 +294,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
 
 
 @get_or_post
-def enrol(request: HttpRequest, token: str) -> HttpResponse:
+def enrol(request: Request, token: str) -> HttpResponse:
     row = Enrolment.objects.select_related("member").filter(token=token, ends_at__gt=request.now).first()
     if row is None:
         raise Http404

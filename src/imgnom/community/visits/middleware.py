@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 
 from imgnom.community.members.public import member_by_subject
 from imgnom.community.visits.public import record_access
+from imgnom.web.requests import Request
 
 log = logging.getLogger("imgnom.visits")
 SILENT = ("media/", "static/", "healthz", "readyz", "outbox", "demo")
@@ -16,7 +17,7 @@ class RecordVisit:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: Request) -> HttpResponse:
         response = self.get_response(request)
         route = request.resolver_match.route if request.resolver_match else None
         if route is None or route.startswith(SILENT):

@@ -1,12 +1,13 @@
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from imgnom.community.visits.public import records_of
 from imgnom.web.guards import step_up_required
+from imgnom.web.requests import MemberRequest
 
 
 @require_safe
 @step_up_required
-def my_records(request: HttpRequest) -> HttpResponse:
-    return render(request, "visits/records.html", {"rows": records_of(request.member.subject, now=request.now)})  # type: ignore[attr-defined]
+def my_records(request: MemberRequest) -> HttpResponse:
+    return render(request, "visits/records.html", {"rows": records_of(request.member.subject, now=request.now)})

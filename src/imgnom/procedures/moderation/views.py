@@ -1,6 +1,6 @@
 """The desk, minimal and whole: newest pictures and comments, removing one with a reason, the handler records."""
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
@@ -11,12 +11,13 @@ from imgnom.policy.public import ends_at
 from imgnom.procedures.moderation.models import HandlerRecord
 from imgnom.web.address import client_address, shortened
 from imgnom.web.guards import role_required
+from imgnom.web.requests import MemberRequest, Request
 from imgnom.web.responses import invalid, see_other
 
 STAFF = ("moderator", "officer", "administrator")
 
 
-def record_handling(request: HttpRequest, *, act: str, what: str, result: str = "done") -> None:
+def record_handling(request: Request, *, act: str, what: str, result: str = "done") -> None:
     """Fail closed: if this cannot be written, the act does not happen (C3)."""
     policy = policy_in_force()
     HandlerRecord.objects.create(
@@ -27,7 +28,7 @@ def record_handling(request: HttpRequest, *, act: str, what: str, result: str = 
 
 @require_safe
 @role_required(*STAFF)
-def desk(request: HttpRequest) -> HttpResponse:
+def desk(request: MemberRequest) -> HttpResponse:
     record_handling(request, act="look", what="desk")
     return render(request, "moderation/desk.html", _queue())
 
@@ -40,7 +41,7 @@ def _queue() -> dict[str, object]:
 
 @require_POST
 @role_required(*STAFF)
-def remove(request: HttpRequest, kind: str, key: str) -> HttpResponse:
+def remove(request: MemberRequest, kind: str, key: str) -> HttpResponse:
     reason = request.POST.get("reason", "").strip()
     if not reason:
         return invalid(request, "moderation/desk.html", _queue() | {"no_reason": True})
@@ -58,7 +59,7 @@ def remove(request: HttpRequest, kind: str, key: str) -> HttpResponse:
 
 @require_safe
 @role_required("officer", "administrator", "auditor")
-def records(request: HttpRequest) -> HttpResponse:
+def records(request: MemberRequest) -> HttpResponse:
     record_handling(request, act="look", what="handler records")
     rows = HandlerRecord.objects.filter(ends_at__gt=request.now).order_by("-pk")[:200]
     return render(request, "moderation/records.html", {"rows": rows})

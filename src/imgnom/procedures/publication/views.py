@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connections
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -15,6 +15,7 @@ from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.ledger.public import latest_checkpoint, verifier_key, verify_ledger
 from imgnom.policy.public import public_facts, render_articles, render_terms, words_for_period
 from imgnom.web.guards import safe_next
+from imgnom.web.requests import Request
 from imgnom.web.responses import see_other
 from imgnom.web.words import current_language, say
 
@@ -74,24 +75,24 @@ def measures() -> list[str]:
 
 
 @require_safe
-def privacy(request: HttpRequest) -> HttpResponse:
+def privacy(request: Request) -> HttpResponse:
     policy = policy_in_force()
     context = {"articles": render_articles(policy, current_language()), "annex": _annex(), "measures": measures()}
     return render(request, "publication/privacy.html", context)
 
 
 @require_safe
-def privacy_json(request: HttpRequest) -> HttpResponse:
+def privacy_json(request: Request) -> HttpResponse:
     return JsonResponse(public_facts(policy_in_force()), json_dumps_params={"ensure_ascii": False})
 
 
 @require_safe
-def versions(request: HttpRequest) -> HttpResponse:
+def versions(request: Request) -> HttpResponse:
     return render(request, "publication/versions.html", {"versions": policy_versions()})
 
 
 @require_safe
-def version(request: HttpRequest, digest: str) -> HttpResponse:
+def version(request: Request, digest: str) -> HttpResponse:
     found = next((row for row in policy_versions() if row.digest == digest), None)
     if found is None:
         raise Http404
@@ -99,12 +100,12 @@ def version(request: HttpRequest, digest: str) -> HttpResponse:
 
 
 @require_safe
-def terms(request: HttpRequest) -> HttpResponse:
+def terms(request: Request) -> HttpResponse:
     return render(request, "publication/terms.html", {"articles": render_terms(policy_in_force(), current_language())})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def cookies(request: HttpRequest) -> HttpResponse:
+def cookies(request: Request) -> HttpResponse:
     if request.method == "POST":
         response = see_other(safe_next(request.POST.get("next"), "/privacy/cookies"))
         choice = request.POST.get("choice", "refuse")
@@ -137,7 +138,7 @@ def _last_rehearsal() -> dict[str, dict[str, str]]:
         return {}
 
 
-def clause_rows(request: HttpRequest) -> list[dict[str, Any]]:
+def clause_rows(request: Request) -> list[dict[str, Any]]:
     """Green needs evidence: a rehearsal's, or the running code's own tests named in docs/clauses.md. No hand colours it."""
     policy, lang, proven = policy_in_force(), current_language(), _last_rehearsal()
     ledger = verify_ledger()
@@ -169,34 +170,34 @@ def clause_rows(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 @require_safe
-def board(request: HttpRequest) -> HttpResponse:
+def board(request: Request) -> HttpResponse:
     rows = clause_rows(request)
     counts = {state: sum(row["state"] == state for row in rows) for state in ("green", "red", "planned")}
     return render(request, "publication/board.html", {"rows": rows, "counts": counts})
 
 
 @require_safe
-def board_json(request: HttpRequest) -> HttpResponse:
+def board_json(request: Request) -> HttpResponse:
     return JsonResponse({"clauses": clause_rows(request)}, json_dumps_params={"ensure_ascii": False})
 
 
 @require_safe
-def ledger_key(request: HttpRequest) -> HttpResponse:
+def ledger_key(request: Request) -> HttpResponse:
     return HttpResponse(verifier_key(), content_type="text/plain; charset=utf-8")
 
 
 @require_safe
-def ledger_checkpoint(request: HttpRequest) -> HttpResponse:
+def ledger_checkpoint(request: Request) -> HttpResponse:
     return HttpResponse(latest_checkpoint(), content_type="text/plain; charset=utf-8")
 
 
 @require_safe
-def gpc(request: HttpRequest) -> HttpResponse:
+def gpc(request: Request) -> HttpResponse:
     return JsonResponse({"gpc": True, "lastUpdate": policy_in_force().effective.isoformat()})
 
 
 @require_safe
-def security_txt(request: HttpRequest) -> HttpResponse:
+def security_txt(request: Request) -> HttpResponse:
     expires = request.now.replace(year=request.now.year + 1, day=1).isoformat()
     return HttpResponse(
         f"Contact: mailto:{policy_in_force().officer['email'].en}\nExpires: {expires}\nPreferred-Languages: ko, en\n",

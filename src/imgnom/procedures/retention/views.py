@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -17,13 +17,14 @@ from imgnom.procedures.retention.withdraw_member import plan_for, withdraw_membe
 from imgnom.web.address import client_address, limit_key
 from imgnom.web.errors import plain
 from imgnom.web.guards import step_up_required
+from imgnom.web.requests import MemberRequest, Request
 from imgnom.web.responses import see_other
 from imgnom.web.throttle import hit
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @step_up_required
-def withdraw(request: HttpRequest) -> HttpResponse:
+def withdraw(request: MemberRequest) -> HttpResponse:
     chosen, confirmed = request.POST.get("content"), request.POST.get("confirm") == "yes"
     if request.method == "POST" and chosen in CHOICES and confirmed:
         try:
@@ -46,13 +47,13 @@ def withdraw(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @step_up_required
-def pictures(request: HttpRequest) -> HttpResponse:
+def pictures(request: MemberRequest) -> HttpResponse:
     response = HttpResponse(zip_of(request.member.pk), content_type="application/zip")
     response["Content-Disposition"] = 'attachment; filename="imgnom-pictures.zip"'
     return response
 
 
-def _row(request: HttpRequest, number: str) -> Withdrawal:
+def _row(request: Request, number: str) -> Withdrawal:
     hit("receipt", limit_key(client_address(request)), limit=600, per_seconds=600)
     row = Withdrawal.objects.filter(number=number).first()
     if row is None:
@@ -105,7 +106,7 @@ def _proofs(row: Withdrawal, now: datetime) -> list[dict[str, Any]]:
 
 
 @require_safe
-def receipt(request: HttpRequest, number: str) -> HttpResponse:
+def receipt(request: Request, number: str) -> HttpResponse:
     row = _row(request, number)
     facts = _facts(row, request.now)
     for line in facts["lines"]:
@@ -116,7 +117,7 @@ def receipt(request: HttpRequest, number: str) -> HttpResponse:
 
 
 @require_safe
-def receipt_json(request: HttpRequest, number: str) -> HttpResponse:
+def receipt_json(request: Request, number: str) -> HttpResponse:
     row = _row(request, number)
     return JsonResponse(
         _facts(row, request.now) | {"ledger": _proofs(row, request.now)}, json_dumps_params={"ensure_ascii": False}
@@ -124,7 +125,7 @@ def receipt_json(request: HttpRequest, number: str) -> HttpResponse:
 
 
 @require_safe
-def certificate_json(request: HttpRequest, number: str, certificate_number: str) -> HttpResponse:
+def certificate_json(request: Request, number: str, certificate_number: str) -> HttpResponse:
     row = _row(request, number)
     if certificate_number not in row.certificates:
         raise Http404

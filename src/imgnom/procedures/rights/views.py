@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -25,15 +25,16 @@ from imgnom.custody.vault.public import ValueMissing, held_items, seal_value, se
 from imgnom.custody.vault.reveal import RevealRefused, reveal
 from imgnom.policy.public import Actor
 from imgnom.web.guards import has_step_up, login_required_page, step_up_required
+from imgnom.web.requests import MemberRequest, Request
 from imgnom.web.responses import invalid, see_other
 from imgnom.web.words import current_language, say
 
 
-def _own(request: HttpRequest) -> Actor:
+def _own(request: Request) -> Actor:
     return Actor("member", request.member.subject)
 
 
-def _value(request: HttpRequest, item: str) -> str:
+def _value(request: Request, item: str) -> str:
     try:
         return reveal(request.member.subject, item, purpose="rights", by=_own(request), now=request.now).open()
     except ValueMissing:
@@ -42,7 +43,7 @@ def _value(request: HttpRequest, item: str) -> str:
         return _registered(request, item)
 
 
-def _registered(request: HttpRequest, item: str) -> str:
+def _registered(request: Request, item: str) -> str:
     """An added item needs a use for `rights`; a file that forgot it still may not hide the value from its owner."""
     from imgnom.custody.vault.public import ValueMissing as Missing
 
@@ -54,7 +55,7 @@ def _registered(request: HttpRequest, item: str) -> str:
     return ""
 
 
-def _held(request: HttpRequest, *, with_values: bool) -> list[dict[str, Any]]:
+def _held(request: Request, *, with_values: bool) -> list[dict[str, Any]]:
     policy, subject = policy_in_force(), request.member.subject
     rows = []
     sealed = set(held_items(subject))
@@ -93,13 +94,13 @@ def _held(request: HttpRequest, *, with_values: bool) -> list[dict[str, Any]]:
 
 @require_safe
 @login_required_page
-def privacy(request: HttpRequest) -> HttpResponse:
+def privacy(request: MemberRequest) -> HttpResponse:
     shown = has_step_up(request)
     context = {"rows": _held(request, with_values=shown), "shown": shown, "consents": _consents(request)}
     return render(request, "rights/privacy.html", context)
 
 
-def _consents(request: HttpRequest) -> list[dict[str, Any]]:
+def _consents(request: Request) -> list[dict[str, Any]]:
     given = consents_of(request.member.subject)
     return [{"kind": kind, "given": kind.id in given} for kind in policy_in_force().consents.values()]
 
@@ -121,7 +122,7 @@ class EditForm(forms.Form):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @step_up_required
-def edit(request: HttpRequest) -> HttpResponse:
+def edit(request: MemberRequest) -> HttpResponse:
     member = request.member
     usual = ("username", "password", "nickname", "email")
     extra = {
@@ -159,7 +160,7 @@ def edit(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _confirm(request: HttpRequest) -> HttpResponse:
+def _confirm(request: Request) -> HttpResponse:
     try:
         confirm_email_change(
             request.member, token=request.session.get("email_change", ""), code=request.POST["code"], now=request.now
@@ -173,7 +174,7 @@ def _confirm(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @step_up_required
-def consents(request: HttpRequest) -> HttpResponse:
+def consents(request: MemberRequest) -> HttpResponse:
     subject = request.member.subject
     if request.method == "POST":
         given = consents_of(subject)
@@ -189,7 +190,7 @@ def consents(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @step_up_required
-def export(request: HttpRequest) -> HttpResponse:
+def export(request: MemberRequest) -> HttpResponse:
     rows = _held(request, with_values=True)
     facts = [
         {

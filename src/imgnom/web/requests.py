@@ -1,0 +1,35 @@
+"""What every request carries once the middleware has looked at it: who, when, in which language."""
+
+from datetime import datetime
+from typing import Protocol
+
+from django.http import HttpRequest
+
+from imgnom.policy.public import Actor
+
+
+class SignedIn(Protocol):
+    """A member as pages may know one. The row behind it belongs to the members' room."""
+
+    pk: int
+    subject: str
+    nickname: str
+    role: str
+    joined_at: datetime
+
+    def check_password(self, raw_password: str) -> bool: ...
+
+
+class Request(HttpRequest):
+    """Annotations only: the middleware sets these on Django's own request."""
+
+    member: SignedIn | None
+    actor: Actor
+    now: datetime
+    lang: str
+
+
+class MemberRequest(Request):
+    """A request behind `login_required_page`: somebody is signed in."""
+
+    member: SignedIn
