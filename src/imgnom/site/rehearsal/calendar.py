@@ -97,15 +97,14 @@ def _archive(stage: Stage, record: str, gone: bool) -> None:
 
 def _archive_is_shut(stage: Stage, *, expected: bool) -> None:
     """Past its day and with no worker run: an officer with a docket gets nothing (A4.0, A4.1②)."""
-    from imgnom.custody.archive.models import ArchivedValue
     from imgnom.custody.archive.public import open_archive
     from imgnom.custody.vault.reveal import RevealRefused
 
-    rows = list(ArchivedValue.objects.all())
+    rows = stage.archived()
     refused = 0
-    for row in rows:
+    for ref, item in rows:
         try:
-            open_archive(row.archive_ref, row.item, docket="rehearsal", by=Actor("officer", "rehearsal"), now=stage.at)
+            open_archive(ref, item, docket="rehearsal", by=Actor("officer", "rehearsal"), now=stage.at)
         except RevealRefused:
             refused += 1
     stage.prove(

@@ -142,6 +142,14 @@ class Stage:
             cursor.execute(f'SELECT COUNT(*) FROM "{table}"')  # noqa: S608 - one of COUNTED
             return int(cursor.fetchone()[0])
 
+    def archived(self) -> list[tuple[str, str]]:
+        """(reference, item) of every value in the separate store."""
+        from django.db import connections
+
+        with connections["archive"].cursor() as cursor:
+            cursor.execute("SELECT archive_ref, item FROM archive_archivedvalue")
+            return [(str(ref), str(item)) for ref, item in cursor.fetchall()]
+
     def copy_stores(self) -> None:
         """An old copy of every store, made as a backup would be, beside a running site."""
         folder = self.old_copy / "db"
