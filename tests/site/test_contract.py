@@ -27,7 +27,7 @@ OWN = ("/upload", "/me/privacy", "/me/privacy/edit", "/me/records", "/me/consent
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with running(tmp_path_factory.mktemp("contract") / "home", "--demo", IMGNOM_MODE="demo") as one:
+    with running(tmp_path_factory.mktemp("contract") / "home", "--demo") as one:
         yield one
 
 
