@@ -97,7 +97,7 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = IMGNOM.is_https
 CSRF_FAILURE_VIEW = "imgnom.web.errors.csrf_failure"
-LANGUAGE_COOKIE_NAME = "imgnom_lang"
+LANGUAGE_COOKIE_NAME = f"{_PREFIX}imgnom_lang"
 
 LANGUAGE_CODE = "ko"
 LANGUAGES = [("ko", "한국어"), ("en", "English")]

@@ -21,6 +21,7 @@ from imgnom.custody.ledger.public import make_checkpoint, sequence
 from imgnom.procedures.retention.public import resume_withdrawals, run_due
 from imgnom.site.clock import now
 from imgnom.site.jump import watch_for_jump
+from imgnom.web.throttle import purge as purge_limits
 
 log = logging.getLogger("imgnom.worker")
 
@@ -45,6 +46,7 @@ class Worker:
         self._try("withdrawals", lambda: resume_withdrawals(now=at))
         if not watch_for_jump() and self._retention_waits(at):
             self._try("retention", lambda: run_due(now=at))
+            self._try("limits", purge_limits)
             self._last_retention = at
         self._try("ledger", lambda: self._seal(at))
         Path(settings.IMGNOM.home, BEAT_FILE).write_text(f"{time.time():.0f} {at.isoformat()}", encoding="ascii")
