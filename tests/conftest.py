@@ -44,6 +44,15 @@ def pytest_report_header() -> str:
     return f"stores: {'PostgreSQL' if POSTGRES else 'SQLite'}"
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """SQLite stores are files, as on a real site: one in memory has no log, no lock and no bytes to look at."""
+    from django.db import connections
+
+    for alias in connections if not POSTGRES else ():
+        connections[alias].settings_dict["TEST"]["NAME"] = str(HOME / f"{alias}.sqlite3")
+
+
 @pytest.fixture
 def now() -> datetime:
     return NOON
