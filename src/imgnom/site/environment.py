@@ -16,6 +16,10 @@ STORES = ("default", "logs", "vault", "archive", "keys", "ledger")
 TOY_MODES = ("demo", "rehearsal")
 
 
+def variable_of_store(store: str) -> str:
+    return "IMGNOM_DATABASE_URL" if store == "default" else f"IMGNOM_{store.upper()}_DATABASE_URL"
+
+
 class EnvironmentError_(Exception):
     """A variable is missing or wrong. The text is the one line an operator reads."""
 
@@ -132,13 +136,9 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     policy = Path(_value(environ, "IMGNOM_POLICY") or bundled).resolve()
     if not (policy / "policy.toml").is_file():
         raise EnvironmentError_(f"IMGNOM_POLICY: {policy} holds no policy.toml.")
-    names = {
-        store: "IMGNOM_DATABASE_URL" if store == "default" else f"IMGNOM_{store.upper()}_DATABASE_URL"
-        for store in STORES
-    }
     urls = {
         store: _url(name, _value(environ, name), allowed=("postgresql", "postgres", "sqlite"))
-        for store, name in names.items()
+        for store, name in ((store, variable_of_store(store)) for store in STORES)
     }
     secret = _value(environ, "IMGNOM_SECRET_KEY_FILE")
     return Environment(
