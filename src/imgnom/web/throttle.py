@@ -5,7 +5,7 @@ They begin anew when the machine starts, so a window that seems to begin later t
 
 A limit must never shut out somebody for what somebody else did. The key therefore names who is asking (the address,
 or the member who is signed in), never only whom it is about: 20 wrong passwords from one network do not keep the owner
-out from another. `CLOSED_TO_STRANGERS` in the tests of this floor lists the keys without an address, each with its reason.
+out from another. A test reads every call and lists the keys without an address, each with its reason.
 """
 
 import sqlite3
@@ -43,15 +43,17 @@ class TooMany(Exception):
 
 @contextmanager
 def _counters() -> Iterator[sqlite3.Connection]:
+    """The file, locked for writing from the first statement: two processes that read first would block each other."""
     folder = Path(settings.IMGNOM.home) / "cache"
     folder.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(folder / "limits.sqlite3", timeout=10, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute("PRAGMA secure_delete=ON")
+        connection.execute("BEGIN IMMEDIATE")
         connection.execute(TABLE)
         connection.execute(INDEX)
         yield connection
+        connection.execute("COMMIT")
 
 
 def _name(scope: str, key: str) -> str:
