@@ -104,7 +104,15 @@ def _rewrap_chunk(old_epochs: list[int], number: int) -> int:
 
 
 def turn_epoch(*, now: datetime) -> TurnReport:
-    """Rewrap every live key under a new KEK and destroy the old one; reads go on meanwhile."""
+    """Rewrap every live key under a new KEK and destroy the old one; reads go on meanwhile.
+
+    The worker and a command may both ask: the second waits for the first and then turns once more.
+    """
+    with keyring.held_for_turn():
+        return _turn(now)
+
+
+def _turn(now: datetime) -> TurnReport:
     _sweep_retired()
     old = current_epoch()
     number = _begin(old, now)

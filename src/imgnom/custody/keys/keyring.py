@@ -1,7 +1,10 @@
 """The keyring: a folder of small files. Written and synced once, read often, never made anew in silence (F17)."""
 
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
@@ -74,5 +77,16 @@ def sync_folder() -> None:
     handle = os.open(folder(), os.O_RDONLY)
     try:
         os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def held_for_turn() -> Iterator[None]:
+    """One turn at a time, whichever process asks; the lock falls with the process that held it (F9)."""
+    handle = os.open(folder(), os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(handle)
