@@ -18,7 +18,7 @@ from imgnom.web.words import say
 
 register = template.Library()
 
-FIRST_ROW = 3
+AT_ONCE = 4
 _NO_TITLE = say(ko="제목 없음", en="untitled")
 _LEFT = say(ko="탈퇴한 회원", en="withdrawn member")
 _MARKS = {"unlisted": say(ko="링크 공개", en="with the link"), "private": say(ko="나만 보기", en="only me")}
@@ -62,22 +62,11 @@ def _tile(card: Card, *, lazy: bool) -> SafeString:
     )  # fmt: skip
 
 
-def _row(cards: Iterable[Card], kind: str, *, lazy: bool) -> SafeString:
-    tiles = format_html_join("", "{}", ((_tile(card, lazy=lazy),) for card in cards))
-    return format_html('<ul class="rows {}">{}</ul>', kind, tiles)
-
-
 @register.simple_tag
-def cloth(cards: Sequence[Card], *, front: bool = False) -> SafeString:
-    """The tiles. The front page begins with one wider row, whose pictures come without waiting."""
-    if not front or len(cards) <= FIRST_ROW:
-        return _row(cards, "more", lazy=True)
-    return format_html("{}{}", _row(cards[:FIRST_ROW], "first", lazy=False), _row(cards[FIRST_ROW:], "more", lazy=True))
-
-
-@register.simple_tag
-def patchwork_of(placeholder: str) -> SafeString:
-    return _patchwork(placeholder)
+def cloth(cards: Sequence[Card]) -> SafeString:
+    """The tiles, sewn into rows. The first of them come without waiting to be scrolled to."""
+    tiles = format_html_join("", "{}", ((_tile(card, lazy=place >= AT_ONCE),) for place, card in enumerate(cards)))
+    return format_html('<ul class="rows more">{}</ul>', tiles)
 
 
 @register.simple_tag
