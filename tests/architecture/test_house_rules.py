@@ -49,7 +49,6 @@ def test_rooms_meet_only_at_their_doors(path: Path) -> None:
     """A room's inside may change without asking anybody; its `public` may not."""
     looks_behind_walls = {
         "site/invariants.py": "it checks the stores from below",
-        "site/rehearsal/story.py": "it counts rows to prove that they are gone",
         "custody/ledger/append.py": "the sequencer drains the outbox's table, which is made for it",
     }
     if path.relative_to(SOURCE).as_posix() in looks_behind_walls:

@@ -6,6 +6,7 @@ import logging
 import pickle
 import traceback
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -220,3 +221,19 @@ def test_the_ledger_holds_and_a_changed_entry_is_named(subject: str, now: dateti
     Leaf.objects.filter(pk=first.pk).update(payload=first.payload)
     Leaf.objects.order_by("-index").first().delete()  # type: ignore[union-attr]
     assert "cut off" in verify_ledger().problem
+
+
+@pytest.mark.clause("A0.1", "A4.2")
+@pytest.mark.django_db(databases="__all__")
+def test_a_ledger_keeps_its_name_when_the_site_moves(now: datetime, settings: Any) -> None:
+    """Certificates and checkpoints of the old address verify for ever; new ones bear the same name."""
+    from dataclasses import replace
+
+    from imgnom.custody.ledger.public import verifier_key
+
+    make_checkpoint(now=now)
+    key = verifier_key()
+    settings.IMGNOM = replace(settings.IMGNOM, base_url="https://elsewhere.example")
+    assert verifier_key() == key
+    make_checkpoint(now=now + timedelta(days=1))
+    assert verify_ledger().ok

@@ -18,6 +18,7 @@ from django.db import connections
 from imgnom.custody.consent.public import adopt_policy
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import check_keyring, ensure_keyring
+from imgnom.custody.ledger.public import make_checkpoint
 from imgnom.policy.public import PolicyError
 from imgnom.site.clock import now
 
@@ -42,6 +43,8 @@ def prepare() -> None:
     except Exception as error:  # noqa: BLE001 - the line says which key and why
         sys.exit(f"imgnom: {error}")
     adopt_policy(policy, now=now())
+    # The first one names the ledger; from then on the name stands, whatever the address.
+    make_checkpoint(now=now())
 
 
 def _web(host: str, port: int, workers: int) -> list[str]:

@@ -15,9 +15,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from django.conf import settings
 
 from imgnom.custody.ledger.errors import SigningKeyMissing
+from imgnom.custody.ledger.models import Checkpoint
 
 
 def origin() -> str:
+    """The ledger's name, taken from the base URL when its first checkpoint is signed and kept for ever.
+
+    A site that moves to another address, or a command run beside the server, must not speak under another name:
+    everything that was signed before would no longer verify.
+    """
+    first = Checkpoint.objects.order_by("size").values_list("note", flat=True).first()
+    if first:
+        return first.partition("\n")[0]
     return f"{urlsplit(settings.IMGNOM.base_url).netloc.replace(':', '.')}/ledger"
 
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -124,6 +124,7 @@ def rehearse_command(args: argparse.Namespace) -> int:
         print(f"imgnom: --sabotage must be one of {', '.join(sorted(SABOTAGES))}.", file=sys.stderr)
         return 2
     home = Path(tempfile.mkdtemp(prefix="imgnom-rehearsal-"))
+    old_copy = Path(tempfile.mkdtemp(prefix="imgnom-rehearsal-old-"))
     port = _free_port()
     os.environ.update(_environment(home, folder, port))
     for name in [n for n in os.environ if n.startswith("IMGNOM_") and n not in _environment(home, folder, port)]:
@@ -144,18 +145,21 @@ def rehearse_command(args: argparse.Namespace) -> int:
         import django
 
         django.setup()
-        from imgnom.site.rehearsal.story import Story
+        from imgnom.site.rehearsal.stage import Stage
+        from imgnom.site.rehearsal.story import tell
 
-        Story(
-            policy=policy,
-            folder=folder,
-            home=home,
-            port=port,
-            board=board,
-            bar=bar,
-            first=FIRST_MORNING,
-            sabotage=args.sabotage,
-        ).tell()
+        tell(
+            Stage(
+                policy=policy,
+                home=home,
+                port=port,
+                board=board,
+                bar=bar,
+                at=FIRST_MORNING.astimezone(UTC),
+                sabotage=args.sabotage,
+                old_copy=old_copy,
+            )
+        )
     except Exception as error:
         board.prove("I12", ok=False, words=f"the rehearsal stopped: {type(error).__name__}: {error}", at=FIRST_MORNING)
         if os.environ.get("IMGNOM_REHEARSE_TRACE"):
@@ -167,6 +171,7 @@ def rehearse_command(args: argparse.Namespace) -> int:
         except subprocess.TimeoutExpired:
             web.kill()
         server_log.close()
+        shutil.rmtree(old_copy, ignore_errors=True)
         if args.keep:
             print(f"kept: {home}", file=sys.stderr)
         else:
