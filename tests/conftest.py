@@ -45,7 +45,7 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """SQLite stores are files, as on a real site: one in memory has no log, no lock and no bytes to look at."""
     from django.db import connections
 

@@ -9,8 +9,8 @@ from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import Error
 
-REWRITE_BELOW_BYTES = 64 * 1024 * 1024
-LOCK_WAIT = "500ms"
+REWRITE_BELOW_BYTES = 8 * 1024 * 1024
+LOCK_WAIT = "100ms"
 
 
 def compact(alias: str) -> bool:

@@ -143,7 +143,7 @@ def turn_epoch(*, now: datetime) -> TurnReport:
     One turn at a time; a second one waits and then turns again. Raises InsideTransaction, KeyringMissing, KeyringWrong.
     """
     ensure_outermost("a turn of the epoch")
-    with keyring.held_alone():
+    with keyring.held_for_turn():
         _sweep_retired()
         current_epoch()
         number = _begin(now)

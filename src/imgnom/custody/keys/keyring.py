@@ -84,8 +84,8 @@ def _wanted(path: Path) -> str:
 
 
 @contextmanager
-def held_alone() -> Iterator[None]:
-    """Only one process, and one thread of it, changes the keyring; the lock ends with its holder."""
+def held_for_turn() -> Iterator[None]:
+    """One turn at a time, whichever process or thread asks; the lock falls with its holder (F9)."""
     handle = os.open(folder(), os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
