@@ -5,10 +5,11 @@ class SiteConfig(AppConfig):
     name = "imgnom.site"
 
     def ready(self) -> None:
-        from imgnom.site import marks
+        from imgnom.site import marks, promises
         from imgnom.web import fragments
         from imgnom.web.logs import configure_logging
 
         configure_logging()
         marks.register_check()
+        promises.register()
         fragments.register("after_main", "publication/_cookie_banner.html")

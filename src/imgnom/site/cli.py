@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 Verb = Callable[[argparse.Namespace], int]
@@ -40,6 +41,11 @@ def _worker(args: argparse.Namespace) -> int:
 
 
 def _rehearse(args: argparse.Namespace) -> int:
+    if args.record:
+        _start_django()
+        from imgnom.site.rehearsal.record import record_command
+
+        return record_command(Path(args.record))
     from imgnom.site.rehearsal.command import rehearse_command
 
     return rehearse_command(args)
@@ -146,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     rehearse.add_argument("--policy", metavar="FOLDER", help="a policy folder, or the name of a bundled one")
     rehearse.add_argument("--sabotage", metavar="STEP", help="break one step and see its clause turn red")
     rehearse.add_argument("--list", action="store_true", help="list the clauses and steps, do nothing")
+    rehearse.add_argument("--record", metavar="FILE", help=argparse.SUPPRESS)
     rehearse.add_argument("--keep", action="store_true", help="keep the throw-away home and say where it is")
     policy = verb("policy", _policy, "check, show or compare policy files")
     policy.add_argument("act", choices=("check", "show", "diff"))

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 
+from imgnom.procedures.proofs.public import check_promises
 from imgnom.procedures.retention.public import list_due, run_due
 from imgnom.site.clock import now
 from imgnom.site.jump import clear_jump, jump_line, jumped
@@ -20,7 +21,7 @@ def retention_command(args: argparse.Namespace) -> int:
         print(f"imgnom: {jump_line()}", file=sys.stderr)
         return 1
     report = run_due(now=now(), on_progress=None if args.json else _progress)
-    facts = report.as_json()
+    facts = report.as_json() | {"failed_checks": list(check_promises(now=now()))}
     print(json.dumps(facts, ensure_ascii=False, indent=1, default=str) if args.json else _run_words(facts))
     return 0 if not facts.get("errors") else 1
 

@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "imgnom.procedures.retention",
     "imgnom.procedures.rights",
     "imgnom.procedures.moderation",
+    "imgnom.procedures.proofs",
     "imgnom.site",
 ]
 

@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("imgnom.procedures.rights.urls")),
     path("", include("imgnom.procedures.retention.urls")),
     path("", include("imgnom.procedures.moderation.urls")),
+    path("", include("imgnom.procedures.proofs.urls")),
     path("", include("imgnom.procedures.publication.urls")),
     path("", include("imgnom.community.visits.urls")),
     path("", include("imgnom.community.comments.urls")),

@@ -18,6 +18,7 @@ from django.db import close_old_connections
 
 from imgnom.community.members.public import deliver_mail
 from imgnom.custody.ledger.public import make_checkpoint, sequence
+from imgnom.procedures.proofs.public import check_promises
 from imgnom.procedures.retention.public import resume_withdrawals, run_due
 from imgnom.site.clock import now
 from imgnom.site.jump import watch_for_jump
@@ -27,6 +28,7 @@ log = logging.getLogger("imgnom.worker")
 
 ROUND_SECONDS = 0.5
 RETENTION_EVERY = timedelta(minutes=10)
+CHECKS_EVERY = timedelta(hours=6)
 BEAT_FILE = "worker-beat"
 
 
@@ -35,6 +37,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._last_retention: datetime | None = None
+        self._last_checks: datetime | None = None
         self._stop = threading.Event()
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
@@ -49,10 +52,18 @@ class Worker:
             self._try("limits", purge_limits)
             self._last_retention = at
         self._try("ledger", lambda: self._seal(at))
+        if self._last_checks is None or at - self._last_checks >= CHECKS_EVERY:
+            self._try("checks", lambda: self._check(at))
         Path(settings.IMGNOM.home, BEAT_FILE).write_text(f"{time.time():.0f} {at.isoformat()}", encoding="ascii")
 
     def _retention_waits(self, at: datetime) -> bool:
         return self._last_retention is None or at - self._last_retention >= RETENTION_EVERY
+
+    def _check(self, at: datetime) -> None:
+        failed = check_promises(now=at)
+        self._last_checks = at
+        if failed:
+            log.error("the board turned red: %s", ", ".join(failed))
 
     def _seal(self, at: datetime) -> None:
         if sequence(now=at):

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.http import HttpRequest
 
+from imgnom.community.members.asked import registration_fields
 from imgnom.community.members.enter import (
     STAFF_ROLES,
     begin_email_change,
@@ -38,7 +39,7 @@ __all__ = [
     "canonical_username", "change_nickname", "check_nickname", "confirm_email_change", "create_confirmed_member", "create_staff",
     "deliver_mail", "destroy_codes", "destroy_letters", "destroy_registrations", "destroy_sessions", "due_codes", "due_letters",
     "due_registrations", "due_sessions", "end_all_sessions", "end_session", "mark_withdrawn", "member_by_id", "member_by_nickname",
-    "member_by_subject", "nickname_key", "queue_letter", "remove_member", "session_count", "sign_in_as_demo",
+    "member_by_subject", "nickname_key", "queue_letter", "registration_fields", "remove_member", "session_count", "sign_in_as_demo",
 ]  # fmt: skip
 
 

@@ -83,6 +83,11 @@ def any_alive(key_ids: Iterable[str]) -> bool:
     return DataKey.objects.filter(key_id__in=list(key_ids)).exists()
 
 
+def count_revived() -> int:
+    """How many keys are in the store although their destruction was recorded."""
+    return DataKey.objects.filter(key_id__in=DestroyedKey.objects.values("key_id")).count()
+
+
 def keys_status() -> dict[str, object]:
     """Figures for `imgnom keys status`."""
     epoch = Epoch.objects.filter(state="current").order_by("-number").first()

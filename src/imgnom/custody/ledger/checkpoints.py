@@ -85,6 +85,22 @@ def proof_of(leaf_id: str) -> dict[str, Any]:
     }
 
 
+def proven_leaf(leaf_id: str) -> dict[str, Any] | None:
+    """The leaf, if it lies under the latest signed checkpoint by proof; None otherwise. Nothing stored is trusted."""
+    try:
+        proof = proof_of(leaf_id)
+        size, root = _checkpoint_facts(proof["checkpoint"])
+    except (LeafUnknown, ValueError, Node.DoesNotExist):
+        return None
+    entry = Leaf.objects.values_list("payload", flat=True).get(leaf_id=leaf_id).encode()
+    hashes = [base64.b64decode(one) for one in proof["hashes"]]
+    leaf: dict[str, Any] = proof["leaf"]
+    holds = leaf.get("id") == leaf_id and merkle.verify_inclusion(
+        merkle.leaf_hash(entry), proof["index"], size, hashes, root
+    )
+    return leaf if holds else None
+
+
 def consistency(old: int, new: int) -> list[str]:
     return [base64.b64encode(h).decode() for h in merkle.consistency_proof(old, new, _node)]
 

@@ -16,6 +16,7 @@ from imgnom.custody.ledger.checkpoints import (
     latest_checkpoint,
     make_checkpoint,
     proof_of,
+    proven_leaf,
     verify_ledger,
 )
 from imgnom.custody.ledger.errors import LeafUnknown, LedgerBroken, LedgerError, SigningKeyMissing
@@ -24,5 +25,5 @@ from imgnom.custody.ledger.signing import verifier_key
 __all__ = [
     "Certificate", "LeafUnknown", "LedgerBroken", "LedgerError", "SigningKeyMissing", "VerifyResult", "certificate", "consistency",
     "export_ledger", "finalise_certificates", "intend_destruction", "issue_certificate", "latest_checkpoint", "make_checkpoint",
-    "make_number", "proof_of", "sequence", "verifier_key", "verify_ledger",
+    "make_number", "proof_of", "proven_leaf", "sequence", "verifier_key", "verify_ledger",
 ]  # fmt: skip

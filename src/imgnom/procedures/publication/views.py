@@ -1,6 +1,5 @@
 """The public pages of the policy. They need no account and no cookie."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from imgnom.custody.consent.public import policy_versions
 from imgnom.custody.in_force import policy_in_force
-from imgnom.custody.ledger.public import latest_checkpoint, verifier_key, verify_ledger
+from imgnom.custody.ledger.public import latest_checkpoint, verifier_key
 from imgnom.policy.public import public_facts, render_articles, render_terms, words_for_period
 from imgnom.web.cookies import read_cookie, write_cookie
 from imgnom.web.guards import safe_next
@@ -122,57 +121,6 @@ def cookies(request: Request) -> HttpResponse:
         "publication/cookies.html",
         {"chosen": chosen_now, "optional": OPTIONAL, "gpc": refused, "ask_cookies": False},
     )
-
-
-def _last_rehearsal() -> dict[str, dict[str, str]]:
-    file = Path(settings.IMGNOM.home) / "rehearsal.json"
-    try:
-        return {row["id"]: row for row in json.loads(file.read_text(encoding="utf-8"))["clauses"]}
-    except (OSError, ValueError, KeyError):
-        return {}
-
-
-def clause_rows(request: Request) -> list[dict[str, Any]]:
-    """Green needs evidence: a rehearsal's, or the running code's own tests named in docs/clauses.md. No hand colours it."""
-    policy, lang, proven = policy_in_force(), current_language(), _last_rehearsal()
-    ledger = verify_ledger()
-    rows = []
-    for clause in policy.clauses.values():
-        found = proven.get(clause.id)
-        state = "planned" if clause.state == "planned" else "green"
-        evidence = str(
-            say(ko="아직 만들지 않았습니다", en="not built yet")
-            if state == "planned"
-            else say(ko="시험으로 확인합니다: docs/clauses.md", en="proved by tests: docs/clauses.md")
-        )
-        if found is not None:
-            state, evidence = found["state"], found["evidence"]
-        if clause.id == "A0.1" and not ledger.ok:
-            state, evidence = "red", ledger.problem
-        if clause.id == "B2" and policy.settings["banner"].value == "literal":
-            state, evidence = "red", str(say(ko="침묵을 동의로 칩니다", en="silence is taken as consent"))
-        rows.append(
-            {
-                "id": clause.id,
-                "state": state,
-                "promise": clause.promise.get(lang),
-                "evidence": evidence,
-                "checked_at": request.now.isoformat(),
-            }
-        )
-    return rows
-
-
-@require_safe
-def board(request: Request) -> HttpResponse:
-    rows = clause_rows(request)
-    counts = {state: sum(row["state"] == state for row in rows) for state in ("green", "red", "planned")}
-    return render(request, "publication/board.html", {"rows": rows, "counts": counts})
-
-
-@require_safe
-def board_json(request: Request) -> HttpResponse:
-    return JsonResponse({"clauses": clause_rows(request)}, json_dumps_params={"ensure_ascii": False})
 
 
 @require_safe

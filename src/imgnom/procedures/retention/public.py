@@ -2,6 +2,7 @@
 
 from imgnom.procedures.retention.errors import AlreadyWithdrawn
 from imgnom.procedures.retention.run_due import DESTROYERS, ENDS_OTHERWISE, RetentionReport, list_due, run_due
+from imgnom.procedures.retention.waiting import count_waiting_withdrawals
 from imgnom.procedures.retention.withdraw_member import plan_for, resume_withdrawals, withdraw_member
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "ENDS_OTHERWISE",
     "AlreadyWithdrawn",
     "RetentionReport",
+    "count_waiting_withdrawals",
     "list_due",
     "plan_for",
     "resume_withdrawals",

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from imgnom.policy.public import Policy, PolicyError, load_policy
 from imgnom.site.policy_command import find_policy
 from imgnom.site.rehearsal.board import Board
+from imgnom.site.rehearsal.record import tell_site
 
 # The first morning of every rehearsal: a fixed date, so that two runs tell the same story.
 FIRST_MORNING = datetime(2027, 3, 2, 9, 0, tzinfo=ZoneInfo("Asia/Seoul"))
@@ -123,6 +124,7 @@ def rehearse_command(args: argparse.Namespace) -> int:
     if args.sabotage and args.sabotage not in SABOTAGES:
         print(f"imgnom: --sabotage must be one of {', '.join(sorted(SABOTAGES))}.", file=sys.stderr)
         return 2
+    outside = dict(os.environ)
     home = Path(tempfile.mkdtemp(prefix="imgnom-rehearsal-"))
     old_copy = Path(tempfile.mkdtemp(prefix="imgnom-rehearsal-old-"))
     port = _free_port()
@@ -179,6 +181,8 @@ def rehearse_command(args: argparse.Namespace) -> int:
             Path(server_log.name).unlink(missing_ok=True)
     bar.line("")
     facts = board.as_json() | {"policy": policy.id, "digest": policy.digest, "green": board.is_green}
+    if not args.sabotage:
+        tell_site(facts, outside)
     if args.json:
         print(json.dumps(facts, ensure_ascii=False, indent=1))
     else:

@@ -30,6 +30,26 @@ def old_copies_stay_shut(stage: Stage) -> None:
     stage.prove("A4.2 A1.1", not found, "an old copy of the stores shows no sealed value", f"found {found[:3]}")
 
 
+def board(stage: Stage) -> None:
+    """No worker has run for years here: the page says so. After one round of checks it turns green again."""
+    from imgnom.procedures.proofs.public import check_promises
+
+    stage.say("reading the board")
+    visitor = stage.visitor("Visitor/board")
+
+    def states() -> dict[str, str]:
+        rows = visitor.get("/privacy/board.json").json()["clauses"]
+        return {row["id"]: row["state"] for row in rows}
+
+    before = states()
+    stage.prove("A0.1", set(before) == set(stage.policy.clauses), "the board lists every clause of the file")
+    stage.prove("A0.1 I12", before["A0.1"] == "red", "a board that nobody has checked for a day is red")
+    failed = check_promises(now=stage.at)
+    after = states()
+    red = sorted(key for key, state in after.items() if state == "red")
+    stage.prove("A0.1", not failed and not red, "checked again, no clause is red", f"failed {failed}, red {red}")
+
+
 def ledger(stage: Stage) -> None:
     stage.say("verifying the ledger")
     from imgnom.custody.ledger.public import export_ledger, verify_ledger

@@ -16,7 +16,7 @@ SABOTAGES = {
     "strip": "a canary is written beside the pictures",
 }
 CAST = (("keeper", "keep"), ("nameless", "anonymise"), ("eraser", "delete"), ("stayer", None))
-STEPS = 30
+STEPS = 31
 
 
 def tell(stage: Stage) -> None:
@@ -40,4 +40,5 @@ def tell(stage: Stage) -> None:
     calendar.due_dates(stage)
     joining.comes_twice(stage)
     outsiders.old_copies_stay_shut(stage)
+    outsiders.board(stage)
     outsiders.ledger(stage)
