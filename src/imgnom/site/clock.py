@@ -4,6 +4,8 @@ With a clock file (demo and rehearsal only) time stands still at the instant in 
 the file is read anew at each call. Going backwards is refused: the highest instant seen is kept beside the file.
 """
 
+import os
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +42,7 @@ def read_clock_file(file: Path) -> datetime:
     if highest is not None and instant < highest:
         raise ClockWrong(f"The clock file went back from {highest.isoformat()} to {instant.isoformat()}: refused.")
     if highest != instant:
-        partial = mark.with_name(f"{mark.name}.{id(instant)}")
+        partial = mark.with_name(f"{mark.name}.{os.getpid()}.{threading.get_ident()}")
         partial.write_text(instant.isoformat(), encoding="utf-8")
         partial.replace(mark)
     return instant
@@ -56,11 +58,13 @@ def now() -> datetime:
 
 def set_clock(instant: datetime) -> None:
     """Write the clock file in one step. Raises ClockWrong if it would go back."""
-    file: Path = settings.IMGNOM.clock_file
+    file: Path | None = settings.IMGNOM.clock_file
+    if file is None:
+        raise ClockWrong("This site has no clock file.")
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.exists() and instant < now():
         raise ClockWrong("Time goes forward only.")
-    partial = file.with_name(file.name + ".part")
+    partial = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}")
     partial.write_text(instant.astimezone(UTC).isoformat(), encoding="utf-8")
     partial.replace(file)
 

@@ -45,7 +45,8 @@ def ledger_command(args: argparse.Namespace) -> int:
         export_ledger(Path(args.path))
         print(json.dumps({"folder": args.path}) if args.json else f"The ledger stands in {args.path}.")
         return 0
-    result = verify_ledger()
+    key = Path(args.key).read_text(encoding="utf-8") if args.key else None
+    result = verify_ledger(key=key)
     facts = {"ok": result.ok, "size": result.size, "problem": result.problem}
     print(
         json.dumps(facts, ensure_ascii=False)

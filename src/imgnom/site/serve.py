@@ -21,6 +21,7 @@ from imgnom.custody.keys.public import check_keyring, ensure_keyring
 from imgnom.custody.ledger.public import make_checkpoint
 from imgnom.policy.public import PolicyError
 from imgnom.site.clock import now
+from imgnom.site.environment import mode_file
 
 STOP_SECONDS = 12
 
@@ -36,6 +37,9 @@ def prepare() -> None:
         policy = policy_in_force()
     except PolicyError as error:
         sys.exit(f"imgnom: {error}")
+    if settings.IMGNOM.is_toy:
+        settings.IMGNOM.home.mkdir(parents=True, exist_ok=True)
+        mode_file(settings.IMGNOM.home).write_text(settings.IMGNOM.mode, encoding="ascii")
     migrate_all()
     try:
         ensure_keyring(now=now())

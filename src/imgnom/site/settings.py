@@ -9,6 +9,7 @@ from imgnom.site.secret import read_secret_key
 try:
     IMGNOM = read_environment()
     SECRET_KEY = read_secret_key(IMGNOM)
+    DATABASES = databases(IMGNOM)
 except EnvironmentError_ as error:
     sys.exit(f"imgnom: {error}")
 
@@ -76,7 +77,6 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = databases(IMGNOM)
 DATABASE_ROUTERS = ["imgnom.site.router.StoreRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -11,6 +11,18 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imgnom.site.settings")
 _inner = get_wsgi_application()
+
+
+def _record_visits_behind_requests() -> None:
+    """Only this process serves strangers: commands and tests write their visits at once."""
+    from django.conf import settings
+
+    from imgnom.community.visits.public import install_queue_writer
+
+    install_queue_writer(settings.IMGNOM.home / "cache")
+
+
+_record_visits_behind_requests()
 # What a server adds for the request begins with one of these; all else came from the process.
 _OF_THE_REQUEST = (
     "HTTP_",

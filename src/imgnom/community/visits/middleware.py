@@ -1,4 +1,7 @@
-"""RecordVisit: one record for every page, sign-in and change; pictures, static files and health look-ups make none."""
+"""RecordVisit: one record for every page, sign-in and change; pictures, static files and health look-ups make none.
+
+No page is given out that could not be recorded: while the queue is full the answer is 503 before anything is done.
+"""
 
 import logging
 from collections.abc import Callable
@@ -6,11 +9,16 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 from imgnom.community.members.public import member_by_subject
-from imgnom.community.visits.public import record_access
+from imgnom.community.visits.record import MAX_AGENT_CHARS, MAX_ROUTE_CHARS, Visit
+from imgnom.community.visits.writer import DirectWriter, writer
+from imgnom.web.address import client_address
+from imgnom.web.errors import plain
 from imgnom.web.requests import Request
 
 log = logging.getLogger("imgnom.visits")
 SILENT = ("media/", "static/", "healthz", "readyz", "outbox", "demo")
+AT_ONCE = ("login", "logout", "failed_login", "step_up")
+WAIT_SECONDS = 2.0
 
 
 class RecordVisit:
@@ -18,23 +26,49 @@ class RecordVisit:
         self.get_response = get_response
 
     def __call__(self, request: Request) -> HttpResponse:
+        if not request.path[1:].startswith(SILENT) and not writer().has_room(wait_seconds=WAIT_SECONDS):
+            busy = plain(request, 503)
+            busy["Retry-After"] = "5"
+            return busy
         response = self.get_response(request)
         route = request.resolver_match.route if request.resolver_match else None
-        if route is None or route.startswith(SILENT):
-            return response
-        kind, subject = getattr(request, "access_note", (None, None))
-        member = getattr(request, "member", None)
-        if kind is None:
-            kind, subject = (
-                ("visit" if request.method in ("GET", "HEAD") else "change"),
-                member.subject if member else None,
-            )
-        elif kind == "failed_login" and member_by_subject(subject) is None:
-            subject = None
-        try:
-            record_access(
-                request, kind=kind, subject=subject, route=route, status=response.status_code, now=request.now
-            )  # type: ignore[attr-defined]
-        except Exception as error:  # noqa: BLE001 - reading goes on when the log cannot be written; it is told to the operator
-            log.error("an access record was lost: %s", type(error).__name__)  # noqa: TRY400
+        if route is not None and not route.startswith(SILENT):
+            keep(visit_of(request, route, response.status_code))
         return response
+
+
+def visit_of(request: Request, route: str, status: int) -> Visit:
+    note: tuple[str, str | None] | None = getattr(request, "access_note", None)
+    if note is None:
+        looked = request.method in ("GET", "HEAD")
+        proved = route == "step-up" and not looked and status == 303
+        kind = "visit" if looked else "step_up" if proved else "change"
+        subject = request.member.subject if request.member else None
+    else:
+        kind, subject = note
+        if kind == "failed_login" and (subject is None or member_by_subject(subject) is None):
+            subject = None
+    return Visit(
+        at=request.now,
+        kind=kind,
+        subject=subject,
+        route=route[:MAX_ROUTE_CHARS],
+        status=status,
+        address=client_address(request),
+        agent=request.headers.get("User-Agent", "")[:MAX_AGENT_CHARS],
+    )
+
+
+def keep(visit: Visit) -> None:
+    """Sign-ins stand before the answer leaves; should the store not take one just now, it waits with the others."""
+    if visit.kind in AT_ONCE:
+        try:
+            DirectWriter().put(visit)
+        except Exception as error:  # noqa: BLE001 - it is not lost: the queue tries until it stands
+            log.error("a sign-in record waits: %s", type(error).__name__)  # noqa: TRY400 - a traceback may carry values
+        else:
+            return
+    try:
+        writer().put(visit)
+    except Exception as error:  # noqa: BLE001 - only a process without a queue comes here, and it says so
+        log.error("an access record was lost: %s", type(error).__name__)  # noqa: TRY400

@@ -1,19 +1,37 @@
 from django.db import models
 
 
+class RecordDay(models.Model):
+    """All records of one Seoul day and class: they share a key and an end, so that a whole day ends at once."""
+
+    day = models.DateField()
+    klass = models.CharField(max_length=8)
+    key_id = models.CharField(max_length=32)
+    ends_at = models.DateTimeField(null=True, db_index=True)
+
+    personal: dict[str, str] = {}
+    not_personal = {
+        "id": "a number of the row",
+        "day": "which day",
+        "klass": "member or visitor",
+        "key_id": "random",
+        "ends_at": "when its records are destroyed",
+    }
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["day", "klass"], name="visits_one_row_per_day_and_class")]
+
+
 class AccessRecord(models.Model):
     """One visit, sign-in or change. Only the sealed part says from where and with what."""
 
-    day = models.DateField()
+    record_day = models.ForeignKey(RecordDay, on_delete=models.PROTECT)
     at = models.DateTimeField()
     kind = models.CharField(max_length=16)
-    klass = models.CharField(max_length=8)
-    subject = models.CharField(max_length=32, null=True, db_index=True)  # noqa: DJ001 - a visitor has none
+    subject = models.CharField(max_length=32, null=True)  # noqa: DJ001 - a visitor has none
     route = models.CharField(max_length=80)
     status = models.SmallIntegerField()
-    key_id = models.CharField(max_length=32)
     sealed = models.BinaryField()
-    ends_at = models.DateTimeField(null=True, db_index=True)
 
     personal = {
         "at": "access_log",
@@ -22,11 +40,11 @@ class AccessRecord(models.Model):
         "status": "access_log",
         "sealed": "ip_address",
     }
-    not_personal = {
-        "id": "a number of the row",
-        "day": "which day's key",
-        "klass": "member or visitor",
-        "subject": "random",
-        "key_id": "random",
-        "ends_at": "when it is destroyed",
-    }
+    not_personal = {"id": "a number of the row", "record_day": "which day's key and end", "subject": "random"}
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["subject", "-id"], condition=models.Q(subject__isnull=False), name="visits_of_one_member"
+            )
+        ]

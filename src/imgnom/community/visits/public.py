@@ -2,99 +2,107 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
-from django.http import HttpRequest
-
-from imgnom.community.visits.devices import describe
-from imgnom.community.visits.models import AccessRecord
+from imgnom.community.visits.models import AccessRecord, RecordDay
+from imgnom.community.visits.record import RECORD, Visit, bound_to, end_of, write_visits
+from imgnom.community.visits.writer import install_queue_writer, visits_waiting, writer
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import KeysError, compact
-from imgnom.custody.vault.public import destroy_day_keys, open_for_day, seal_for_day
-from imgnom.policy.public import SYSTEM, ends_at, last_day
-from imgnom.web.address import client_address
-from imgnom.web.dates import in_seoul
+from imgnom.custody.vault.public import destroy_day_keys, open_rows_for_day
+from imgnom.policy.public import SYSTEM, last_day
 
-__all__ = ["RecordRow", "destroy_due_records", "due_records", "recompute_records", "record_access", "records_of"]
-RECORD = {"member": "access_records_member", "visitor": "access_records_visitor"}
+__all__ = [
+    "RecordRow", "Visit", "destroy_due_records", "due_records", "install_queue_writer", "recompute_records", "record_visits", "records_of", "visits_waiting", "writer",
+]  # fmt: skip
+CHUNK = 2_000
 
 
 @dataclass(frozen=True)
 class RecordRow:
+    """One's own record, opened."""
+
+    number: int
     at: datetime
     kind: str
     route: str
+    status: int
     address: str
     device: str
-    until: object
+    agent: str
+    until: date | None
 
 
-def record_access(
-    request: HttpRequest, *, kind: str, subject: str | None, route: str, status: int, now: datetime
-) -> None:
-    """One record, sealed under the key of its day and class, with its end from the policy."""
-    policy, day = policy_in_force(), in_seoul(now).date()
-    klass = "member" if subject else "visitor"
-    agent = request.headers.get("User-Agent", "")[:400]
-    facts = json.dumps({"address": client_address(request), "device": describe(agent), "agent": agent}).encode()
-    sealed, key_id = seal_for_day(day, klass, facts, bound=subject or "", now=now)
-    end = ends_at(policy.records[RECORD[klass]], now, policy.zone)
-    AccessRecord.objects.create(
-        day=day,
-        at=now,
-        kind=kind,
-        klass=klass,
-        subject=subject,
-        route=route[:80],
-        status=status,
-        key_id=key_id,
-        sealed=sealed,
-        ends_at=end,
-    )
+def record_visits(visits: list[Visit]) -> int:
+    """They stand in the store; returns how many."""
+    return write_visits(visits)
 
 
 def records_of(subject: str, *, now: datetime, limit: int = 100, before: int | None = None) -> list[RecordRow]:
-    """One's own records that are not past their end, newest first."""
+    """One's own records that are not past their end, newest first, those older than number `before`."""
     policy = policy_in_force()
-    rows = AccessRecord.objects.filter(subject=subject, ends_at__gt=now).order_by("-id")[:limit]
+    query = AccessRecord.objects.filter(subject=subject, record_day__ends_at__gt=now).select_related("record_day")
+    if before is not None:
+        query = query.filter(pk__lt=before)
+    rows = list(query.order_by("-pk")[:limit])
+    opened: dict[int, bytes] = {}
+    for day in {row.record_day_id: row.record_day for row in rows}.values():
+        of_day = [row for row in rows if row.record_day_id == day.pk]
+        try:
+            plain = open_rows_for_day(
+                day.key_id, [(bytes(r.sealed), bound_to(r.at, r.kind, r.subject, r.route)) for r in of_day]
+            )
+        except KeysError:  # destroyed between our two looks, or not ours: it is not shown
+            continue
+        opened |= {row.pk: facts for row, facts in zip(of_day, plain, strict=True)}
     found = []
     for row in rows:
-        try:
-            facts = json.loads(open_for_day(row.key_id, bytes(row.sealed), bound=subject))
-        except KeysError:
-            continue
-        until = last_day(policy.records[RECORD[row.klass]], row.at, policy.zone)
-        found.append(RecordRow(row.at, row.kind, row.route, facts["address"], facts["device"], until))
+        if row.pk in opened:
+            facts = json.loads(opened[row.pk])
+            until = last_day(policy.records[RECORD[row.record_day.klass]], row.at, policy.zone)
+            found.append(
+                RecordRow(
+                    row.pk,
+                    row.at,
+                    row.kind,
+                    row.route,
+                    row.status,
+                    facts["address"],
+                    facts["device"],
+                    facts["agent"],
+                    until,
+                )
+            )
     return found
 
 
 def due_records(*, now: datetime) -> int:
-    return AccessRecord.objects.filter(ends_at__lte=now).count()
+    return AccessRecord.objects.filter(record_day__ends_at__lte=now).count()
 
 
 def destroy_due_records(*, now: datetime) -> tuple[int, tuple[str, ...]]:
-    """Keys of days whose records have all ended, then the rows in chunks."""
-    due_keys = set(AccessRecord.objects.filter(ends_at__lte=now).values_list("key_id", flat=True).distinct())
-    living = set(
-        AccessRecord.objects.filter(ends_at__gt=now, key_id__in=due_keys).values_list("key_id", flat=True).distinct()
-    )
-    keys = tuple(sorted(due_keys - living))
+    """Keys of the days that have ended, then their rows in chunks, then the days; repeating it is harmless (A3.2②)."""
+    days = list(RecordDay.objects.filter(ends_at__lte=now))
+    keys = tuple(sorted(day.key_id for day in days))
     if keys:
         destroy_day_keys(keys, now=now, by=SYSTEM, clause="A3.2②")
     count = 0
-    while ids := list(AccessRecord.objects.filter(ends_at__lte=now).values_list("id", flat=True)[:1000]):
-        count += AccessRecord.objects.filter(id__in=ids).delete()[0]
-    if count:
+    for day in days:
+        rows = AccessRecord.objects.filter(record_day=day).order_by("pk")
+        while ids := list(rows.values_list("pk", flat=True)[:CHUNK]):
+            count += AccessRecord.objects.filter(record_day=day, pk__lte=ids[-1]).delete()[0]
+        day.delete()
+    if days:
         compact("logs")
     return count, keys
 
 
 def recompute_records() -> int:
-    """After a change of the policy: new ends from each record's own time."""
-    policy, changed = policy_in_force(), 0
-    for row in AccessRecord.objects.all().iterator():
-        end = ends_at(policy.records[RECORD[row.klass]], row.at, policy.zone)
-        if end != row.ends_at:
-            AccessRecord.objects.filter(pk=row.pk).update(ends_at=end)
+    """After a change of the policy: new ends from each day; how many days changed."""
+    changed = 0
+    for day in RecordDay.objects.all():
+        end = end_of(day.day, day.klass)
+        if end != day.ends_at:
+            RecordDay.objects.filter(pk=day.pk).update(ends_at=end)
             changed += 1
     return changed

@@ -1,6 +1,6 @@
 """Sealed files and sealed rows of a day: everything that hangs on a key of its own and on no person."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -9,7 +9,6 @@ from imgnom.custody.keys.public import (
     SealBroken,
     compact,
     context,
-    create_key,
     destroy_keys,
     find_key,
     find_or_create_key,
@@ -23,7 +22,7 @@ FILE = "file"
 
 def seal_file(token: str, content: bytes, target: BinaryIO, *, now: datetime) -> None:
     """Write `content` sealed under a new key of this file."""
-    key_id = find_key(token, FILE) or create_key(owner=token, klass=FILE, now=now)
+    key_id = find_or_create_key(owner=token, klass=FILE, now=now)
     open_key(key_id).seal_stream(content, target, bound_to=context("file", token))
 
 
@@ -46,14 +45,21 @@ def _owner(day: date) -> str:
     return f"day-{day.isoformat()}"
 
 
-def seal_for_day(day: date, klass: str, plain: bytes, *, bound: str, now: datetime) -> tuple[bytes, str]:
-    """Seal a row under the random key of its Seoul day; returns it with the key's id."""
-    key_id = find_or_create_key(owner=_owner(day), klass=f"day-{klass}", now=now)
-    return open_key(key_id).seal(plain, bound_to=context("day", bound)), key_id
+def day_key(day: date, klass: str, *, now: datetime) -> str:
+    """The id of the random key of a Seoul day; made where there is none yet."""
+    return find_or_create_key(owner=_owner(day), klass=f"day-{klass}", now=now)
 
 
-def open_for_day(key_id: str, sealed: bytes, *, bound: str) -> bytes:
-    return open_key(key_id).open(sealed, bound_to=context("day", bound))
+def seal_rows_for_day(key_id: str, rows: Sequence[tuple[bytes, str]]) -> list[bytes]:
+    """Rows (plain, what it is bound to) sealed under their day's key. Raises KeyDestroyed once the day has ended."""
+    key = open_key(key_id)
+    return [key.seal(plain, bound_to=context("day", bound)) for plain, bound in rows]
+
+
+def open_rows_for_day(key_id: str, rows: Sequence[tuple[bytes, str]]) -> list[bytes]:
+    """Rows (sealed, what it is bound to) opened. Raises KeyDestroyed, SealBroken."""
+    key = open_key(key_id)
+    return [key.open(sealed, bound_to=context("day", bound)) for sealed, bound in rows]
 
 
 def destroy_day_keys(key_ids: Iterable[str], *, now: datetime, by: Actor, clause: str) -> int:

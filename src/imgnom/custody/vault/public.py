@@ -9,12 +9,13 @@ from imgnom.custody.vault.errors import (
     VaultError,
 )
 from imgnom.custody.vault.files import (
+    day_key,
     destroy_day_keys,
     destroy_file_keys,
     open_file,
-    open_for_day,
+    open_rows_for_day,
     seal_file,
-    seal_for_day,
+    seal_rows_for_day,
 )
 from imgnom.custody.vault.values import (
     DestroyedSubject,
@@ -39,8 +40,8 @@ from imgnom.custody.vault.values import (
 )
 
 __all__ = [
-    "DestroyedSubject", "PersonalNotOpened", "RevealRefused", "SubjectFenced", "ValueMissing", "ValueTaken", "VaultError", "decoy_subject",
+    "DestroyedSubject", "PersonalNotOpened", "RevealRefused", "SubjectFenced", "ValueMissing", "ValueTaken", "VaultError", "day_key", "decoy_subject",
     "destroy_day_keys", "destroy_due_names", "destroy_file_keys", "destroy_subject", "due_names", "fence_subject", "find_subject",
     "forget_value", "held_items", "hold_name", "index_value", "is_name_held", "is_restricted", "lift_restriction", "new_subject",
-    "open_file", "open_for_day", "restrict", "seal_file", "seal_for_day", "seal_value", "sealed_at", "unindex",
+    "open_file", "open_rows_for_day", "restrict", "seal_file", "seal_rows_for_day", "seal_value", "sealed_at", "unindex",
 ]  # fmt: skip

@@ -72,6 +72,14 @@ let busy = 0;
 const queue = [];
 const lines = [];
 
+// The form carries the words of each kind of hidden data, in the order in which people care; a new kind is told as "other".
+function named(kinds) {
+  const known = Object.entries(form.dataset).filter(([name]) => name.startsWith("kind"));
+  const word = (kind) => known.find(([name]) => name.slice(4).toLowerCase() === kind)?.[1];
+  const told = new Set(kinds.map((kind) => word(kind) ?? word("other") ?? kind));
+  return [...known.map(([, text]) => text).filter((text) => told.delete(text)), ...told];
+}
+
 function make(name, className = "", text = "") {
   const element = document.createElement(name);
   if (className) element.className = className;
@@ -207,7 +215,7 @@ class Line {
     this.request = null;
     this.share = 1;
     const removed = Array.isArray(result.removed) ? result.removed : [];
-    const told = make("span", "", removed.length ? words.removed(removed.join(", ")) : words.nothing);
+    const told = make("span", "", removed.length ? words.removed(named(removed).join(", ")) : words.nothing);
     const link = make("a", "btn small", words.open);
     link.href = result.page_url;
     const copy = button(words.copy, "link", async () => {
