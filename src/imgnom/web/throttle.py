@@ -65,8 +65,9 @@ def hit(scope: str, key: str, *, limit: int, per_seconds: int) -> None:
 
     The window begins with its first hit and ends `per_seconds` later; what comes in between does not prolong it.
     """
-    at = time.monotonic()
     with _counters() as counters:
+        # Read under the lock: who waited for it with an older instant would take the window for one of an earlier start.
+        at = time.monotonic()
         row = counters.execute(BUMP, {"key": _name(scope, key), "now": at, "seconds": per_seconds}).fetchone()
         if row[0] == 1:
             counters.execute(PURGE, {"now": at, "longest": LONGEST_SECONDS})

@@ -187,6 +187,9 @@ class TestNothingLeftStanding:
         assert answer.status_code == 500
         assert "우리 쪽에서 고장이 났습니다" in answer.content.decode()
 
+    def test_the_health_page_answers_all_the_same(self) -> None:
+        assert visitor().get("/healthz").status_code == 200
+
     def test_it_asks_no_database(self, django_assert_num_queries: object) -> None:
         request = RequestFactory().get("/me/privacy")
         with django_assert_num_queries(0):  # type: ignore[operator]
