@@ -1,3 +1,5 @@
+import atexit
+
 from django.apps import AppConfig
 
 
@@ -6,7 +8,9 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         from imgnom.site import marks
+        from imgnom.site.databases import close_stores
         from imgnom.web.logs import configure_logging
 
         configure_logging()
         marks.register_check()
+        atexit.register(close_stores)
