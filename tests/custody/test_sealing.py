@@ -13,13 +13,30 @@ from imgnom.custody.keys import hazmat
 from imgnom.custody.keys.models import DataKey
 from imgnom.custody.keys.public import KeyringWrong, SealBroken, find_key, open_key
 from imgnom.custody.vault.models import SealedValue
-from imgnom.custody.vault.public import new_subject, open_file, open_for_day, seal_file, seal_for_day, seal_value
+from imgnom.custody.vault.public import (
+    day_key,
+    new_subject,
+    open_file,
+    open_rows_for_day,
+    seal_file,
+    seal_rows_for_day,
+    seal_value,
+)
 from imgnom.custody.vault.reveal import reveal
 from imgnom.policy.public import SYSTEM, Actor
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 OFFICER = Actor("officer", "o")
 VALUE = "canary-51c9@mail.example"
+
+
+def seal_for_day(day: date, klass: str, plain: bytes, *, bound: str, now: datetime) -> tuple[bytes, str]:
+    key = day_key(day, klass, now=now)
+    return seal_rows_for_day(key, [(plain, bound)])[0], key
+
+
+def open_for_day(key: str, sealed: bytes, *, bound: str) -> bytes:
+    return open_rows_for_day(key, [(sealed, bound)])[0]
 
 
 def _read(subject: str, now: datetime) -> str:

@@ -1,3 +1,5 @@
+import atexit
+
 from django.apps import AppConfig
 
 
@@ -6,6 +8,7 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         from imgnom.site import marks, promises
+        from imgnom.site.databases import close_stores
         from imgnom.web import fragments
         from imgnom.web.logs import configure_logging
 
@@ -13,3 +16,4 @@ class SiteConfig(AppConfig):
         marks.register_check()
         promises.register()
         fragments.register("after_main", "publication/_cookie_banner.html")
+        atexit.register(close_stores)

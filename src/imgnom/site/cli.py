@@ -16,6 +16,13 @@ def _start_django() -> None:
     import django
 
     django.setup()
+    from imgnom.site.databases import ensure_reachable
+    from imgnom.site.environment import EnvironmentError_
+
+    try:
+        ensure_reachable()
+    except EnvironmentError_ as error:
+        sys.exit(f"imgnom: {error}")
 
 
 def _print(facts: Any, *, as_json: bool, words: Callable[[Any], str]) -> None:

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+import psycopg
+from django.db import DatabaseError, connections
+from django.db.backends.postgresql.base import DatabaseWrapper as PostgresqlWrapper
 from psycopg import ProgrammingError
 from psycopg.conninfo import make_conninfo
 
@@ -120,3 +123,37 @@ def databases(environment: Environment) -> dict[str, dict[str, Any]]:
             made[store] = _sqlite(_sqlite_path(variable, parts), full_sync=full_sync)
     _ensure_apart(made)
     return made
+
+
+def _trouble(store: str) -> str:
+    """Why this store cannot be used, in one line without its password; empty when it can."""
+    connection = connections[store]
+    try:
+        if connection.vendor == "postgresql":
+            # Not through the pool: it would go on trying, and say nothing of the reason.
+            with psycopg.connect(**connection.get_connection_params()) as asked:
+                version = asked.info.server_version
+            least = connection.features.minimum_database_version or (0,)
+            return "" if version >= least[0] * 10_000 else f"PostgreSQL {least[0]} or newer is needed"
+        connection.ensure_connection()
+    except (psycopg.Error, DatabaseError, OSError) as error:
+        return " ".join(str(error).split())
+    return ""
+
+
+def close_stores() -> None:
+    """No connection is left, pools included: a parent that only supervises holds none.
+
+    Also the last thing a process does: the interpreter would wait in vain for the threads of an open pool.
+    """
+    connections.close_all()
+    for alias in list(PostgresqlWrapper._connection_pools):
+        connections[alias].close_pool()
+
+
+def ensure_reachable() -> None:
+    """Every store answers. Raises EnvironmentError_ with one line that names the first that does not."""
+    for store in STORES:
+        trouble = _trouble(store)
+        if trouble:
+            raise EnvironmentError_(f"{variable_of_store(store)}: the store cannot be reached ({trouble}).")

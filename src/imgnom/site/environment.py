@@ -4,7 +4,9 @@ Each variable may also be given as NAME_FILE, a path whose content is the value.
 keyring is a folder, named by IMGNOM_KEYRING.
 """
 
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ MODES = ("production", "demo", "rehearsal", "development")
 STORES = ("default", "logs", "vault", "archive", "keys", "ledger")
 # Modes in which the whole home is a toy: the keyring may lie inside it and time may be moved.
 TOY_MODES = ("demo", "rehearsal")
+# A name or an address as a Host header carries it; an internationalised name in its ASCII form.
+HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+")
 
 
 def variable_of_store(store: str) -> str:
@@ -67,7 +71,7 @@ class Environment:
 
 
 def _value(environ: Mapping[str, str], name: str) -> str:
-    plain = environ.get(name, "")
+    plain = environ.get(name, "").strip()
     file = environ.get(f"{name}_FILE", "")
     if plain and file:
         raise EnvironmentError_(f"{name} and {name}_FILE are both set: keep one of them.")
@@ -77,84 +81,157 @@ def _value(environ: Mapping[str, str], name: str) -> str:
         return Path(file).read_text(encoding="utf-8").strip()
     except OSError as error:
         raise EnvironmentError_(f"{name}_FILE names {file}, which cannot be read ({error.strerror}).") from None
+    except ValueError:
+        raise EnvironmentError_(f"{name}_FILE names {file}, which holds no text.") from None
 
 
-def _url(name: str, value: str, *, allowed: tuple[str, ...]) -> str:
-    if value and urlsplit(value).scheme not in allowed:
+def _scheme(value: str) -> str:
+    """Of a URL; empty for what is none. A value that cannot be parsed is none."""
+    try:
+        return urlsplit(value).scheme
+    except ValueError:
+        return ""
+
+
+def _url(environ: Mapping[str, str], name: str, *, allowed: tuple[str, ...]) -> str:
+    value = _value(environ, name)
+    if value and _scheme(value) not in allowed:
         raise EnvironmentError_(f"{name} must start with one of {', '.join(s + ':' for s in allowed)}.")
     return value
 
 
+def _folder_url(environ: Mapping[str, str], name: str, *, allowed: tuple[str, ...] = ("file",)) -> str:
+    value = _url(environ, name, allowed=allowed)
+    if _scheme(value) == "file" and (urlsplit(value).netloc or len(urlsplit(value).path) < 2):
+        raise EnvironmentError_(
+            f"{name} must name an absolute path, as file:///srv/imgnom/{name.split('_')[1].lower()}."
+        )
+    return value
+
+
 def mode_file(home: Path) -> Path:
-    """Where a home says that it is a toy, so that a command beside a running demo needs no variable."""
+    """Where a toy's home remembers its mode, so that a command beside a running demo needs no variable."""
     return home / "mode"
 
 
-def _mode(environ: Mapping[str, str], home: Path) -> str:
-    """The mode asked for, else the one the home remembers, else production. A toy and a real site never share a home."""
+def _mode(environ: Mapping[str, str], *, home: Path) -> str:
+    """The mode that is asked for, else the one that the home remembers, else production."""
     asked = _value(environ, "IMGNOM_MODE")
-    if asked and asked not in MODES:
-        raise EnvironmentError_(f"IMGNOM_MODE must be one of {', '.join(MODES)}.")
-    file = mode_file(home)
-    remembered = file.read_text(encoding="ascii").strip() if file.is_file() else ""
-    if remembered not in TOY_MODES:
-        remembered = ""
-    mode = asked or remembered or "production"
-    if remembered and mode not in TOY_MODES:
-        raise EnvironmentError_(f"IMGNOM_HOME: {home} holds a {remembered} site. A real site needs a home of its own.")
-    if mode in TOY_MODES and not remembered and (home / "db").exists() and not (home / "keyring").exists():
-        raise EnvironmentError_(f"IMGNOM_HOME: {home} holds a real site. A {mode} needs a home of its own.")
-    return mode
+    if asked:
+        if asked not in MODES:
+            raise EnvironmentError_(f"IMGNOM_MODE must be one of {', '.join(MODES)}.")
+        return asked
+    try:
+        remembered = mode_file(home).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return "production"
+    return remembered if remembered in TOY_MODES else "production"
+
+
+def _keyring(environ: Mapping[str, str], *, home: Path, toy: bool) -> Path:
+    text = _value(environ, "IMGNOM_KEYRING")
+    if not text and not toy:
+        raise EnvironmentError_("IMGNOM_KEYRING must name the folder of the keys; it may not lie under IMGNOM_HOME.")
+    keyring = Path(text).resolve() if text else home / "keyring"
+    if not toy and (keyring.is_relative_to(home) or home.is_relative_to(keyring)):
+        raise EnvironmentError_(
+            "IMGNOM_KEYRING and IMGNOM_HOME lie inside each other: a copy of the data would carry the keys along."
+        )
+    return keyring
+
+
+def _clock_file(environ: Mapping[str, str], *, home: Path, mode: str, toy: bool) -> Path | None:
+    text = _value(environ, "IMGNOM_CLOCK_FILE")
+    if text and not toy:
+        raise EnvironmentError_("IMGNOM_CLOCK_FILE works in demo and rehearsal only: nobody moves time on a real site.")
+    if not text:
+        # The clock that the demo's buttons turn is every command's clock beside it.
+        return home / "clock" if mode == "demo" else None
+    return Path(text).resolve()
+
+
+def _base_url(environ: Mapping[str, str], *, mode: str) -> str:
+    text = _value(environ, "IMGNOM_BASE_URL").rstrip("/")
+    if not text:
+        if mode == "production":
+            raise EnvironmentError_("IMGNOM_BASE_URL must say where the site is reached, as https://example.org.")
+        return "http://127.0.0.1:8000"
+    wrong = EnvironmentError_("IMGNOM_BASE_URL must be http(s)://host[:port] and nothing after it.")
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise wrong from None
+    beyond = parts.path or parts.query or parts.fragment or "@" in parts.netloc or parts.netloc.endswith(":")
+    if parts.scheme not in ("http", "https") or beyond or not HOST.fullmatch(parts.hostname or ""):
+        raise wrong
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def _policy(environ: Mapping[str, str]) -> Path:
+    bundled = Path(__file__).resolve().parents[3] / "policies" / "imgnom"
+    policy = Path(_value(environ, "IMGNOM_POLICY") or bundled).resolve()
+    if not (policy / "policy.toml").is_file():
+        raise EnvironmentError_(f"IMGNOM_POLICY: {policy} holds no policy.toml.")
+    return policy
+
+
+def _proxies(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Addresses and networks, in one form. A proxy that is misspelt would make every visitor look like one."""
+    found = []
+    for text in _value(environ, "IMGNOM_TRUSTED_PROXIES").replace(",", " ").split():
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise EnvironmentError_(f"IMGNOM_TRUSTED_PROXIES: {text} is neither an address nor a network.") from None
+        if network.prefixlen == 0:
+            raise EnvironmentError_(f"IMGNOM_TRUSTED_PROXIES: {text} is everybody; name your own proxies only.")
+        found.append(str(network))
+    return tuple(found)
+
+
+def _witness(environ: Mapping[str, str], *, home: Path, toy: bool) -> str:
+    text = _value(environ, "IMGNOM_WITNESS")
+    if not text:
+        return ""
+    folder = Path(text)
+    if _scheme(text) or not folder.is_dir():
+        raise EnvironmentError_("IMGNOM_WITNESS must name a folder that exists, best on another machine.")
+    if not toy and folder.resolve().is_relative_to(home):
+        raise EnvironmentError_(
+            "IMGNOM_WITNESS lies under IMGNOM_HOME: whoever rewrites the ledger would rewrite it too."
+        )
+    return str(folder.resolve())
+
+
+def _cache_url(environ: Mapping[str, str]) -> str:
+    if _value(environ, "IMGNOM_CACHE_URL"):
+        raise EnvironmentError_("IMGNOM_CACHE_URL: this version asks no cache server; leave it out.")
+    return ""
 
 
 def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     """Read and check all variables. Raises EnvironmentError_ with one line that says what is allowed."""
     environ = os.environ if environ is None else environ
     home = Path(_value(environ, "IMGNOM_HOME") or "data").resolve()
-    mode = _mode(environ, home)
+    mode = _mode(environ, home=home)
     toy = mode in TOY_MODES
-    keyring_text = _value(environ, "IMGNOM_KEYRING")
-    if not keyring_text and not toy:
-        raise EnvironmentError_("IMGNOM_KEYRING must name the folder of the keys; it may not lie under IMGNOM_HOME.")
-    keyring = Path(keyring_text).resolve() if keyring_text else home / "keyring"
-    if not toy and keyring.is_relative_to(home):
-        raise EnvironmentError_("IMGNOM_KEYRING lies under IMGNOM_HOME: a copy of the data would carry the keys along.")
-    clock_text = _value(environ, "IMGNOM_CLOCK_FILE")
-    if clock_text and not toy:
-        raise EnvironmentError_("IMGNOM_CLOCK_FILE works in demo and rehearsal only: nobody moves time on a real site.")
-    if not clock_text and mode == "demo":
-        clock_text = str(home / "clock")  # the one that /demo's buttons turn
-    base_url = _value(environ, "IMGNOM_BASE_URL").rstrip("/")
-    if not base_url:
-        if mode == "production":
-            raise EnvironmentError_("IMGNOM_BASE_URL must say where the site is reached, as https://example.org.")
-        base_url = "http://127.0.0.1:8000"
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
-        raise EnvironmentError_("IMGNOM_BASE_URL must be http(s)://host[:port] and nothing after it.")
-    bundled = Path(__file__).resolve().parents[3] / "policies" / "imgnom"
-    policy = Path(_value(environ, "IMGNOM_POLICY") or bundled).resolve()
-    if not (policy / "policy.toml").is_file():
-        raise EnvironmentError_(f"IMGNOM_POLICY: {policy} holds no policy.toml.")
-    urls = {
-        store: _url(name, _value(environ, name), allowed=("postgresql", "postgres", "sqlite"))
-        for store, name in ((store, variable_of_store(store)) for store in STORES)
-    }
-    secret = _value(environ, "IMGNOM_SECRET_KEY_FILE")
+    keyring = _keyring(environ, home=home, toy=toy)
+    secret = environ.get("IMGNOM_SECRET_KEY_FILE", "").strip()
+    postgres_or_sqlite = ("postgresql", "postgres", "sqlite")
     return Environment(
         mode=mode,
         home=home,
         keyring=keyring,
-        policy=policy,
-        clock_file=Path(clock_text).resolve() if clock_text else None,
+        policy=_policy(environ),
+        clock_file=_clock_file(environ, home=home, mode=mode, toy=toy),
         secret_key_file=Path(secret).resolve() if secret else keyring / "secret.key",
-        base_url=base_url,
-        trusted_proxies=tuple(p for p in _value(environ, "IMGNOM_TRUSTED_PROXIES").replace(",", " ").split() if p),
-        database_urls=urls,
-        media_url=_url("IMGNOM_MEDIA_URL", _value(environ, "IMGNOM_MEDIA_URL"), allowed=("file",))
-        or (home / "media").as_uri(),
-        cache_url=_value(environ, "IMGNOM_CACHE_URL"),
-        mail_url=_url("IMGNOM_MAIL_URL", _value(environ, "IMGNOM_MAIL_URL"), allowed=("smtp", "smtps", "file"))
+        base_url=_base_url(environ, mode=mode),
+        trusted_proxies=_proxies(environ),
+        database_urls={store: _url(environ, variable_of_store(store), allowed=postgres_or_sqlite) for store in STORES},
+        media_url=_folder_url(environ, "IMGNOM_MEDIA_URL") or (home / "media").as_uri(),
+        cache_url=_cache_url(environ),
+        mail_url=_folder_url(environ, "IMGNOM_MAIL_URL", allowed=("smtp", "smtps", "file"))
         or (home / "outbox").as_uri(),
-        witness=_value(environ, "IMGNOM_WITNESS"),
+        witness=_witness(environ, home=home, toy=toy),
     )

@@ -3,37 +3,62 @@
 import argparse
 import json
 import os
-import secrets
 import sys
 from pathlib import Path
+from typing import NoReturn
+
+from imgnom.site.databases import databases, ensure_reachable
+from imgnom.site.environment import EnvironmentError_, read_environment
+from imgnom.site.secret import write_secret_key
+
+
+def _refuse(words: str) -> NoReturn:
+    sys.exit(f"imgnom: {words}")
 
 
 def init_keyring() -> int:
-    """Make the secret and the keyring of a new site. Refuses where a key already lies."""
-    name = os.environ.get("IMGNOM_KEYRING")
-    if not name:
-        print("imgnom: IMGNOM_KEYRING must name the folder to make.", file=sys.stderr)
-        return 2
-    folder = Path(name)
+    """Make the secret and the keyring of a new site. Refuses where a key already lies, and writes nothing then."""
+    try:
+        environment = read_environment()
+        databases(environment)
+    except EnvironmentError_ as error:
+        _refuse(str(error))
+    folder = environment.keyring
+    if folder.exists() and any(folder.iterdir()):
+        _refuse(f"{folder} is not empty. A keyring is made once and never over another.")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if any(folder.iterdir()):
-        print(f"imgnom: {folder} is not empty. A keyring is made once and never over another.", file=sys.stderr)
-        return 1
-    secret = folder / "secret.key"
-    secret.touch(mode=0o600)
-    secret.write_text(secrets.token_urlsafe(64), encoding="ascii")
+    if not environment.secret_key_file.exists():
+        write_secret_key(environment.secret_key_file)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imgnom.site.settings")
     import django
 
     django.setup()
-    from imgnom.custody.keys.public import ensure_keyring
+    _fill(folder)
+    print(f"A new keyring stands in {folder}. Keep a copy apart from every copy of the data.")
+    return 0
+
+
+def _fill(folder: Path) -> None:
+    """All keys of a new site; the key store knows them from now on."""
+    from imgnom.custody.keys.public import KeysError, ensure_keyring
     from imgnom.site.clock import now
     from imgnom.site.serve import migrate_all
 
-    migrate_all()
-    ensure_keyring(now=now(), new_site=True)
-    print(f"A new keyring stands in {folder}. Keep a copy apart from every copy of the data.")
-    return 0
+    try:
+        ensure_reachable()
+        migrate_all()
+        ensure_keyring(now=now(), new_site=True)
+    except EnvironmentError_ as error:
+        _give_up(folder, str(error))
+    except KeysError as error:
+        _give_up(folder, f"the key store knows another keyring already. {error}")
+
+
+def _give_up(folder: Path, words: str) -> NoReturn:
+    """The new folder is emptied again: nothing hangs on its keys."""
+    for file in folder.iterdir():
+        file.unlink()
+    _refuse(words)
 
 
 def keys_command(args: argparse.Namespace) -> int:

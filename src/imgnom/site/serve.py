@@ -17,10 +17,11 @@ from django.db import connections
 
 from imgnom.custody.consent.public import adopt_policy
 from imgnom.custody.in_force import policy_in_force
-from imgnom.custody.keys.public import check_keyring, ensure_keyring
+from imgnom.custody.keys.public import KeysError, ensure_keyring
 from imgnom.custody.ledger.public import make_checkpoint
 from imgnom.policy.public import PolicyError
 from imgnom.site.clock import now
+from imgnom.site.databases import close_stores
 from imgnom.site.environment import mode_file
 
 STOP_SECONDS = 12
@@ -38,13 +39,14 @@ def prepare() -> None:
     except PolicyError as error:
         sys.exit(f"imgnom: {error}")
     if settings.IMGNOM.is_toy:
-        settings.IMGNOM.home.mkdir(parents=True, exist_ok=True)
         mode_file(settings.IMGNOM.home).write_text(settings.IMGNOM.mode, encoding="ascii")
-    migrate_all()
     try:
+        if "keys_epoch" in connections["keys"].introspection.table_names():
+            # Stores of another site, or of a real one under a toy's keyring, are left as they are.
+            ensure_keyring(now=now())
+        migrate_all()
         ensure_keyring(now=now())
-        check_keyring()
-    except Exception as error:  # noqa: BLE001 - the line says which key and why
+    except KeysError as error:
         sys.exit(f"imgnom: {error}")
     adopt_policy(policy, now=now())
     # The first one names the ledger; from then on the name stands, whatever the address.
@@ -113,7 +115,7 @@ def serve(*, host: str, port: int, workers: int, with_worker: bool = True) -> in
         from imgnom.site.demo.prepare import prepare_demo
 
         prepare_demo()
-    connections.close_all()
+    close_stores()
     commands = [_web(host, port, workers)]
     if with_worker:
         commands.append([sys.executable, "-m", "imgnom", "worker"])

@@ -4,18 +4,18 @@ import sys
 
 from imgnom.site.databases import databases
 from imgnom.site.environment import EnvironmentError_, read_environment
+from imgnom.site.home import prepare_home
 from imgnom.site.secret import read_secret_key
 
 try:
     IMGNOM = read_environment()
+    prepare_home(IMGNOM)
     SECRET_KEY = read_secret_key(IMGNOM)
     DATABASES = databases(IMGNOM)
 except EnvironmentError_ as error:
     sys.exit(f"imgnom: {error}")
 
 DEBUG = False
-IMGNOM.home.mkdir(parents=True, exist_ok=True)
-(IMGNOM.home / "db").mkdir(exist_ok=True)
 
 ALLOWED_HOSTS = (
     [IMGNOM.host] if IMGNOM.mode == "production" else [IMGNOM.host, "127.0.0.1", "localhost", "[::1]", "testserver"]
@@ -108,7 +108,6 @@ TIME_ZONE = "Asia/Seoul"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = IMGNOM.home / "static"
-STATIC_ROOT.mkdir(exist_ok=True)
 STORAGES = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
@@ -121,7 +120,6 @@ WHITENOISE_AUTOREFRESH = False
 
 # The limits of a request, before any view: an upload streams to temp files under the home, never elsewhere.
 FILE_UPLOAD_TEMP_DIR = str(IMGNOM.home / "tmp")
-(IMGNOM.home / "tmp").mkdir(exist_ok=True)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 400
 DATA_UPLOAD_MAX_NUMBER_FILES = 50

@@ -84,24 +84,31 @@ def verify_note(note: str, *, key: str | None = None) -> str:
 
     Lines of other signers are passed over; a line under this key's name and hash must hold.
     """
-    name, mark, public = _opened(key or verifier_key())
+    name, mark, public = _opened(verifier_key() if key is None else key)
     head, separator, signatures = note.rpartition("\n\n")
     text = head + "\n"
     if not separator or not signatures.endswith("\n"):
         raise ValueError("the note has another form")
     _ensure_note_text(text)
-    for line in signatures.splitlines():
-        parts = line.split(" ")
-        if len(parts) != 3 or parts[0] != "—":
-            raise ValueError("the note has another form")
-        signature = base64.b64decode(parts[2], validate=True)
-        if parts[1] == name and signature[:4] == mark:
+    for signature in [found for signer, found in map(_signature, signatures.splitlines()) if signer == name]:
+        if signature[:4] == mark:
             try:
                 public.verify(signature[4:], text.encode())
             except InvalidSignature:
                 break
             return text
     raise ValueError("the note is not signed by this ledger's key")
+
+
+def _signature(line: str) -> tuple[str, bytes]:
+    """Signer, and key hash with signature. Raises ValueError."""
+    parts = line.split(" ")
+    if len(parts) != 3 or parts[0] != "—" or not parts[1]:
+        raise ValueError("the note has another form")
+    found = base64.b64decode(parts[2], validate=True)
+    if len(found) < 5:
+        raise ValueError("the note has another form")
+    return parts[1], found
 
 
 def sign_bytes(content: bytes) -> str:

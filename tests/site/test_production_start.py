@@ -1,0 +1,292 @@
+"""The way into production, tried from outside: each step refuses with one clear line, and starts when all is right."""
+
+import http.client
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.live import ROOT, environment, free_port
+
+pytestmark = pytest.mark.xdist_group("production")
+SECONDS = 90
+
+
+class Place:
+    """A site's folders and variables, before and after `keys init`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.keyring = folder / "keys"
+        self.variables = {"IMGNOM_KEYRING": str(self.keyring), "IMGNOM_BASE_URL": "https://gallery.example"}
+
+    def run(self, *arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
+        environ = environment(self.home, **self.variables)
+        for name, value in changes.items():
+            if value is None:
+                environ.pop(name, None)
+            else:
+                environ[name] = value
+        return subprocess.run(
+            [sys.executable, "-m", "imgnom", *arguments], cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=SECONDS,
+        )  # fmt: skip
+
+    def refused(self, *arguments: str, **changes: str | None) -> str:
+        done = self.run(*arguments, **changes)
+        assert done.returncode != 0, done.stdout
+        lines = done.stderr.strip().splitlines()
+        assert len(lines) == 1, done.stderr
+        assert lines[0].startswith("imgnom: ")
+        assert "Traceback" not in done.stderr
+        return lines[0]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A site whose keyring has been made; copied by who breaks something."""
+    place = Place(tmp_path_factory.mktemp("production"))
+    done = place.run("keys", "init")
+    assert done.returncode == 0, done.stderr
+    assert str(place.keyring) in done.stdout
+    return place
+
+
+@pytest.fixture
+def place(made: Place, tmp_path: Path) -> Place:
+    copy = Place(tmp_path / "copy")
+    shutil.copytree(made.folder, copy.folder)
+    return copy
+
+
+def _ask(port: int, path: str, host: str = "gallery.example") -> tuple[int, http.client.HTTPMessage, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path, headers={"Host": host})
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, answer.headers, content
+
+
+@contextmanager
+def _serving(place: Place, host: str = "gallery.example", **changes: str) -> Iterator[int]:
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "imgnom", "serve", "--port", str(port)], cwd=ROOT, env=environment(place.home, **(place.variables | changes)),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                _ask(port, "/healthz", host)
+                break
+            except OSError:
+                assert server.poll() is None, (server.stderr.read() if server.stderr else b"").decode()
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        yield port
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=30)
+
+
+@pytest.mark.clause("I9")
+def test_a_new_keyring_is_private_and_outside_the_home(made: Place) -> None:
+    names = sorted(file.name for file in made.keyring.iterdir())
+    assert names == ["index.key", "kek-1.key", "kind-of-site", "ledger-signing.key", "pepper-1.key", "secret.key"]
+    assert made.keyring.stat().st_mode & 0o777 == 0o700
+    for file in made.keyring.glob("*.key"):
+        assert file.stat().st_mode & 0o777 == 0o600
+        raw = file.read_bytes()
+        assert not [other for other in made.home.rglob("*") if other.is_file() and raw.strip() in other.read_bytes()]
+
+
+@pytest.mark.parametrize("missing", ["IMGNOM_KEYRING", "IMGNOM_BASE_URL"])
+@pytest.mark.parametrize("command", [("serve", "--port", "1"), ("keys", "init"), ("check",)])
+def test_what_is_missing_is_named_and_nothing_is_written(
+    tmp_path: Path, command: tuple[str, ...], missing: str
+) -> None:
+    place = Place(tmp_path)
+    assert missing in place.refused(*command, **{missing: None})
+    assert not place.keyring.exists()
+
+
+def test_a_keyring_is_never_made_over_another_nor_for_stores_that_know_one(place: Place) -> None:
+    before = {file.name: file.read_bytes() for file in place.keyring.iterdir()}
+    assert "not empty" in place.refused("keys", "init")
+    assert {file.name: file.read_bytes() for file in place.keyring.iterdir()} == before
+    other = place.folder / "other keys"
+    assert "knows another keyring" in place.refused("keys", "init", IMGNOM_KEYRING=str(other))
+    assert list(other.iterdir()) == []
+
+
+def test_a_site_without_keyring_does_not_start_and_makes_none(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    assert "keys init" in place.refused("serve", "--port", "1")
+    assert not place.keyring.exists()
+
+
+@pytest.mark.clause("I9")
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("kek-1.key", "00" * 32, "kek-1.key of the keyring belongs to another site or was swapped"), ("kek-1.key", "00" * 8, "was cut"), ("kek-1.key", None, "kek-1.key is missing"),
+        ("pepper-1.key", "11" * 32, "pepper-1.key"), ("index.key", "no key", "index.key"), ("ledger-signing.key", None, "ledger-signing.key"),
+        ("secret.key", "short", "fewer than 50"), ("secret.key", None, "secret.key is missing"),
+    ],
+)  # fmt: skip
+def test_a_broken_keyring_stops_the_start(place: Place, name: str, content: str | None, said: str) -> None:
+    file = place.keyring / name
+    if content is None:
+        file.unlink()
+    else:
+        file.write_text(content, encoding="ascii")
+    line = place.refused("serve", "--port", "1")
+    assert said in line
+    assert file.exists() == (content is not None)
+
+
+def test_an_open_keyring_stops_the_start(place: Place) -> None:
+    (place.keyring / "kek-1.key").chmod(0o644)
+    assert "permissions" in place.refused("serve", "--port", "1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"IMGNOM_CLOCK_FILE": "/tmp/clock"}, "IMGNOM_CLOCK_FILE"),
+        ({"IMGNOM_BASE_URL": "gallery.example"}, "IMGNOM_BASE_URL"),
+        ({"IMGNOM_TRUSTED_PROXIES": "everyone"}, "IMGNOM_TRUSTED_PROXIES"),
+        ({"IMGNOM_SECRET_KEY_FILE": "/nowhere/secret"}, "/nowhere/secret is missing"),
+        ({"IMGNOM_POLICY": "/nowhere"}, "IMGNOM_POLICY"),
+        ({"IMGNOM_MODE": "live"}, "IMGNOM_MODE"),
+        ({"IMGNOM_VAULT_DATABASE_URL": "sqlite:///nowhere/at/all/vault.sqlite3"}, "IMGNOM_VAULT_DATABASE_URL"),
+        ({"IMGNOM_KEYS_DATABASE_URL": "postgresql://role:geheim@127.0.0.1:9/keys"}, "IMGNOM_KEYS_DATABASE_URL"),
+        ({"IMGNOM_LOGS_DATABASE_URL": "postgresql://127.0.0.1:9/logs?sslmode=sometimes"}, "IMGNOM_LOGS_DATABASE_URL"),
+    ],
+    ids=lambda v: next(iter(v)) if isinstance(v, dict) else "",
+)
+def test_a_wrong_value_stops_the_start(made: Place, changes: dict[str, str], said: str) -> None:
+    line = made.refused("serve", "--port", "1", **changes)
+    assert said in line
+    assert "geheim" not in line
+
+
+def test_the_keyring_may_not_lie_with_the_data(made: Place) -> None:
+    assert "inside each other" in made.refused("serve", "--port", "1", IMGNOM_KEYRING=str(made.home / "keys"))
+    assert "inside each other" in made.refused("keys", "init", IMGNOM_KEYRING=str(made.home / "keys"))
+
+
+def test_demo_and_rehearsal_are_never_pointed_at_a_real_site(place: Place) -> None:
+    before = {file: file.read_bytes() for file in place.folder.rglob("*") if file.is_file()}
+    for mode in ("demo", "rehearsal"):
+        assert "real site" in place.refused("check", IMGNOM_MODE=mode)
+    assert "real site" in place.refused("serve", "--demo", "--port", "1")
+    assert "real site" in place.refused("serve", "--demo", "--port", "1", IMGNOM_HOME=str(place.folder / "new"))
+    stores = {
+        name: f"sqlite://{place.home}/db/{store}.sqlite3"
+        for store, name in [("default", "IMGNOM_DATABASE_URL")] + [(s, f"IMGNOM_{s.upper()}_DATABASE_URL") for s in ("logs", "vault", "archive", "keys", "ledger")]
+    }  # fmt: skip
+    line = place.refused(
+        "serve", "--demo", "--port", "1", IMGNOM_HOME=str(place.folder / "third"), IMGNOM_KEYRING=None, **stores
+    )
+    assert "keyring" in line
+    after = {file: file.read_bytes() for file in before if file.suffix in (".sqlite3", ".key")}
+    assert after == {file: raw for file, raw in before.items() if file in after}
+
+
+@pytest.mark.clause("I9")
+def test_a_site_over_https(place: Place) -> None:
+    """`Secure` and `__Host-`, its own name only, no debug pages, and readyz tells a keyring that goes away."""
+    with _serving(place) as port:
+        status, headers, _ = _ask(port, "/login")
+        assert status == 200
+        cookies = headers.get_all("Set-Cookie") or []
+        assert cookies
+        for cookie in cookies:
+            assert cookie.startswith("__Host-")
+            assert "Secure" in cookie
+            assert "Path=/" in cookie
+            assert "Domain" not in cookie
+        status, _, content = _ask(port, "/nowhere/at/all")
+        assert status == 404
+        for word in (b"Traceback", b"URLconf", b"DEBUG", b"settings"):
+            assert word not in content
+        for host in ("evil.example", "127.0.0.1", "localhost"):
+            assert _ask(port, "/", host)[0] == 400
+        assert _ask(port, "/demo")[0] == 404
+        assert _ask(port, "/outbox")[0] == 404
+        assert _ask(port, "/readyz")[0] == 200
+        file = place.keyring / "pepper-1.key"
+        raw = file.read_bytes()
+        file.write_text("00" * 32, encoding="ascii")
+        try:
+            status, _, content = _ask(port, "/readyz")
+            assert status == 503
+            assert json.loads(content)["ready"] is False
+            assert _ask(port, "/healthz")[0] == 200
+        finally:
+            file.write_bytes(raw)
+        assert _ask(port, "/readyz")[0] == 200
+
+
+def test_a_site_over_http_says_so_in_its_cookies(place: Place) -> None:
+    with _serving(place, "gallery.local", IMGNOM_BASE_URL="http://gallery.local:8080") as port:
+        status, headers, _ = _ask(port, "/login", "gallery.local:8080")
+        assert status == 200
+        for cookie in headers.get_all("Set-Cookie") or []:
+            assert cookie.startswith("imgnom_")
+            assert "Secure" not in cookie
+
+
+def test_doctor_and_check_tell_programs(place: Place) -> None:
+    place.run("manage", "migrate")
+    for verb, key in (("doctor", "findings"), ("check", "invariants")):
+        done = place.run(verb, "--json")
+        told = json.loads(done.stdout)
+        assert (done.returncode, told["ok"]) == (0, True), done.stdout
+        assert all(row["ok"] for row in told[key])
+    (place.keyring / "index.key").unlink()
+    done = place.run("doctor", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["ok"]) == (1, False)
+    assert [row["what"] for row in told["findings"] if not row["ok"]] == ["keyring"]
+    assert "BAD keyring" in place.run("doctor").stdout
+
+
+@pytest.mark.parametrize("mode", ["production", "demo", "rehearsal", "development"])
+def test_debug_is_never_on(tmp_path: Path, mode: str) -> None:
+    place = Place(tmp_path)
+    look = "import django; django.setup(); from django.conf import settings as s; print(s.DEBUG, s.ALLOWED_HOSTS, s.CSRF_TRUSTED_ORIGINS)"
+    if mode == "production":
+        assert place.run("keys", "init").returncode == 0
+    environ = environment(
+        place.home,
+        **place.variables,
+        IMGNOM_MODE=mode,
+        DEBUG="1",
+        DJANGO_DEBUG="1",
+        DJANGO_SETTINGS_MODULE="imgnom.site.settings",
+    )
+    if mode in ("demo", "rehearsal"):
+        del environ["IMGNOM_KEYRING"]
+    done = subprocess.run(
+        [sys.executable, "-c", look],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    assert done.stdout.startswith("False"), done.stderr
+    assert "'*'" not in done.stdout
+    if mode == "production":
+        assert done.stdout == "False ['gallery.example'] ['https://gallery.example']\n"
