@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
+from django.test import Client
 from tests.live import ROOT, Site, environment, free_port, running
 
 from imgnom.procedures.retention.public import RetentionReport
@@ -396,6 +397,22 @@ def test_work_that_was_not_finished_for_a_day_counts_as_late(now: datetime) -> N
     assert is_late(now + timedelta(hours=25))
     write_beat(alive_at=now + timedelta(hours=25), done_at=now)
     assert is_late(now + timedelta(hours=25)), "alive is not enough: what was due must have been done"
+
+
+@pytest.mark.django_db(databases="__all__", transaction=True)
+@pytest.mark.clause("A0.1")
+def test_the_public_board_turns_red_when_the_worker_stands_still_for_a_day(now: datetime) -> None:
+    def state() -> str:
+        rows = Client().get("/privacy/board.json").json()["clauses"]
+        return next(row["state"] for row in rows if row["id"] == "A0.1")
+
+    clock.set_clock(now)
+    write_beat(alive_at=now, done_at=now)
+    assert state() == "green"
+    clock.set_clock(now + timedelta(hours=25))
+    assert state() == "red"
+    write_beat(alive_at=now + timedelta(hours=25), done_at=now + timedelta(hours=25))
+    assert state() == "green"
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from imgnom.custody.consent.public import policy_versions
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.ledger.public import latest_checkpoint, verifier_key, verify_ledger
 from imgnom.policy.public import public_facts, render_articles, render_terms, words_for_period
+from imgnom.web.beat import is_late
 from imgnom.web.guards import safe_next
 from imgnom.web.requests import Request
 from imgnom.web.responses import see_other
@@ -155,6 +156,9 @@ def clause_rows(request: Request) -> list[dict[str, Any]]:
             state, evidence = found["state"], found["evidence"]
         if clause.id == "A0.1" and not ledger.ok:
             state, evidence = "red", ledger.problem
+        elif clause.id == "A0.1" and is_late(request.now):
+            late = say(ko="기한이 된 일을 하루 넘게 마치지 못했습니다", en="what was due has not been done for a day")
+            state, evidence = "red", str(late)
         if clause.id == "B2" and policy.settings["banner"].value == "literal":
             state, evidence = "red", str(say(ko="침묵을 동의로 칩니다", en="silence is taken as consent"))
         rows.append(
