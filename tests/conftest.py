@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.environment import HOME
+from tests.environment import HOME, POSTGRES
 
 NOON = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)  # noon in Seoul, a Sunday
 
@@ -38,6 +38,19 @@ def _guarded_connect(self: socket.socket, address: Any) -> None:
 
 
 socket.socket.connect = _guarded_connect  # type: ignore[method-assign]
+
+
+def pytest_report_header() -> str:
+    return f"stores: {'PostgreSQL' if POSTGRES else 'SQLite'}"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """SQLite stores are files, as on a real site: one in memory has no log, no lock and no bytes to look at."""
+    from django.db import connections
+
+    for alias in connections if not POSTGRES else ():
+        connections[alias].settings_dict["TEST"]["NAME"] = str(HOME / f"{alias}.sqlite3")
 
 
 @pytest.fixture

@@ -18,6 +18,11 @@ def _remove_home() -> None:
 
 for _name in [name for name in os.environ if name.startswith("IMGNOM_") and name != "IMGNOM_TEST_POSTGRES"]:
     del os.environ[_name]
+# Where the stores of this run lie: `tools/check_all.py` hands in the URLs of a throw-away server, one per store.
+POSTGRES = os.environ.get("IMGNOM_TEST_POSTGRES", "")
+for _store in ("default", "logs", "vault", "archive", "keys", "ledger") if POSTGRES else ():
+    _variable = "IMGNOM_DATABASE_URL" if _store == "default" else f"IMGNOM_{_store.upper()}_DATABASE_URL"
+    os.environ[_variable] = POSTGRES.format(store=_store)
 os.environ["IMGNOM_MODE"] = "rehearsal"
 os.environ["IMGNOM_HOME"] = str(HOME)
 os.environ["IMGNOM_CLOCK_FILE"] = str(HOME / "clock")

@@ -1,6 +1,7 @@
 """`./run test`: every check and every test, the same for a newcomer and for CI.
 
-`./run test` runs all; `./run test quick` leaves the browser out; `./run test ARGS…` hands ARGS to pytest alone.
+`./run test` runs all; `./run test quick` leaves browser and PostgreSQL out; `./run test postgres` runs only the tests
+that run on PostgreSQL too; `./run test ARGS…` hands ARGS to pytest alone.
 What is missing on the machine and can be had from apt is installed first; what cannot be had is said at the end.
 """
 
@@ -11,10 +12,14 @@ import sys
 import time
 from pathlib import Path
 
+from postgres import PostgresMissing, postgres
+
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 # What the journeys need from the system: a browser and a font with Hangul.
 APT = {"chromium": "chromium", "fonts-noto-cjk": None}
+# These ask no store, or start a site of their own.
+NOT_ON_POSTGRES = ("journeys", "architecture", "unit", "site")
 
 
 def say(line: str) -> None:
@@ -86,27 +91,67 @@ def static_checks() -> dict[str, bool]:
     return results
 
 
-def main(arguments: list[str]) -> int:
-    if arguments and arguments[0] != "quick":
-        return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
-    quick = bool(arguments)
-    browser = None if quick else bring_browser()
-    results = static_checks()
+def workers() -> str:
+    return str(max(2, min(4, os.cpu_count() or 2)))
+
+
+def run_tests(browser: str | None) -> bool:
     tests = ["tests"]
     if browser:
         os.environ["IMGNOM_TEST_BROWSER"] = browser
     else:
         tests += ["--ignore=tests/journeys"]
-    workers = str(max(2, min(4, os.cpu_count() or 2)))
-    results["tests"] = run("tests", sys.executable, "-m", "pytest", "-q", "-n", workers, "--durations=20", *tests)
-    failed = [name for name, ok in results.items() if not ok]
+    return run("tests", sys.executable, "-m", "pytest", "-q", "-n", workers(), "--durations=20", *tests)
+
+
+def run_on_postgres() -> bool | None:
+    """The same tests of the rooms, each worker with databases of its own on a throw-away server; None without one."""
+    ignored = [f"--ignore=tests/{folder}" for folder in NOT_ON_POSTGRES]
+    try:
+        with postgres() as pattern:
+            os.environ["IMGNOM_TEST_POSTGRES"] = pattern
+            try:
+                return run(
+                    "tests on PostgreSQL", sys.executable, "-m", "pytest", "-q", "-n", workers(), *ignored, "tests"
+                )
+            finally:
+                del os.environ["IMGNOM_TEST_POSTGRES"]
+    except PostgresMissing as missing:
+        print(f"   {missing}")
+        return None
+
+
+def finish(results: dict[str, bool], missing: list[str]) -> int:
+    failed = [name for name, ok in results.items() if not ok] + missing
     say("all green" if not failed else f"not green: {', '.join(failed)}")
-    if not browser and not quick:
+    if "journeys" in missing:
         print(
-            "   No browser was found and none could be installed, so the journeys did not run (apt-get install chromium)."
+            "   No browser was found and none could be installed, so the journeys did not run: apt-get install chromium."
         )
-        failed.append("journeys")
+    if "postgres" in missing:
+        print("   No PostgreSQL could be had, so its tests did not run: apt-get install postgresql.")
     return 1 if failed else 0
+
+
+def main(arguments: list[str]) -> int:
+    if arguments and arguments[0] not in ("quick", "postgres"):
+        return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
+    only = arguments[0] if arguments else ""
+    results: dict[str, bool] = {}
+    missing: list[str] = []
+    if only != "postgres":
+        browser = None if only == "quick" else bring_browser()
+        results |= static_checks()
+        results["tests"] = run_tests(browser)
+        if browser is None and not only:
+            missing.append("journeys")
+    if only != "quick":
+        kept = run_on_postgres()
+        if kept is None:
+            missing.append("postgres")
+        else:
+            results["tests on PostgreSQL"] = kept
+    return finish(results, missing)
 
 
 if __name__ == "__main__":

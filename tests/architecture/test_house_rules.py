@@ -140,7 +140,7 @@ def test_templates_of_a_room_extend_only_their_own_and_the_webs() -> None:
         own = path.relative_to(SOURCE).parts[:-1]
         label = own[own.index("templates") + 1] if len(own) > own.index("templates") + 1 else ""
         for name in re.findall(r"\{% (?:extends|include) \"(\w+)/", path.read_text(encoding="utf-8")):
-            if name not in (label, "web", "publication"):
+            if name not in (label, "web"):
                 wrong.append((path.name, name))
     assert wrong == []
 

@@ -165,18 +165,15 @@ def test_a_dead_web_server_is_started_again_and_a_killed_parent_leaves_nobody_be
     wait_for(lambda: not [pid for pid in everybody if command_of(pid)])
 
 
-def test_a_taken_port_and_a_home_of_another_kind_end_with_one_line(tree: Tree, tmp_path: Path) -> None:
+def test_a_taken_port_and_a_home_of_another_kind_end_with_one_line(tree: Tree) -> None:
     done = tree.site.command("serve", "--port", str(tree.port))
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert f"127.0.0.1:{tree.port} cannot be used" in done.stderr
-    keyring = tmp_path / "keyring"
-    keyring.mkdir()
-    (keyring / "secret.key").write_text("x" * 64)
-    real = environment(tree.home, IMGNOM_KEYRING=str(keyring), IMGNOM_BASE_URL="https://example.org")
+    real = environment(tree.home, IMGNOM_MODE="production", IMGNOM_BASE_URL="https://example.org")
     refused = Site(tree.home, 0, real).command("serve", "--port", str(free_port()))
     assert refused.returncode == 1
-    assert "belongs to a demo or rehearsal" in refused.stderr
+    assert "A real site needs a home of its own" in refused.stderr
 
 
 def test_everything_due_is_done_by_command_beside_a_live_server(tree: Tree) -> None:

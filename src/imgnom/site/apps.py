@@ -6,7 +6,9 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         from imgnom.site import marks
+        from imgnom.web import fragments
         from imgnom.web.logs import configure_logging
 
         configure_logging()
         marks.register_check()
+        fragments.register("after_main", "publication/_cookie_banner.html")

@@ -5,7 +5,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 Verb = Callable[[argparse.Namespace], int]
@@ -46,9 +45,6 @@ def _serve(args: argparse.Namespace) -> int:
         os.environ["IMGNOM_MODE"] = "demo"
     if os.environ.get("IMGNOM_MODE") in ("demo", "rehearsal", "development"):
         os.environ.setdefault("IMGNOM_BASE_URL", _address(args.host, args.port))
-    if os.environ.get("IMGNOM_MODE") == "demo":
-        home = os.environ.setdefault("IMGNOM_HOME", "data")
-        os.environ.setdefault("IMGNOM_CLOCK_FILE", str(Path(home).resolve() / "clock"))
     _start_django()
     from imgnom.site.serve import serve
 

@@ -8,6 +8,8 @@ seen and say so in the log, because a file that is just being written must not s
 
 import fcntl
 import logging
+import os
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,7 +125,7 @@ def set_clock(instant: datetime) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.exists() and instant < now_or_highest():
         raise ClockWrong("Time goes forward only.")
-    partial = file.with_name(file.name + ".part")
+    partial = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}")
     partial.write_text(instant.astimezone(UTC).isoformat(), encoding="utf-8")
     partial.replace(file)
 

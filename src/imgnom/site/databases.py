@@ -1,13 +1,26 @@
-"""Django's DATABASES from the environment: one SQLite file per store by default, PostgreSQL where a URL says so."""
+"""Django's DATABASES from the environment: one SQLite file per store by default, PostgreSQL where a URL says so.
 
+    sqlite:///srv/imgnom/vault.sqlite3                          an absolute path
+    postgresql://role:word@host:5432/name?sslmode=verify-full   every option of libpq after the question mark
+    postgresql://role@/name?host=/run/postgresql                a Unix socket
+
+`pool_size` is ours, not libpq's: how many connections one process may hold to that store.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from imgnom.site.environment import STORES, Environment
+from psycopg import ProgrammingError
+from psycopg.conninfo import make_conninfo
+
+from imgnom.site.environment import STORES, Environment, EnvironmentError_, variable_of_store
 
 # Stores whose acknowledged writes must survive a power cut; the others may lose the last moments.
 FULL_SYNC = ("vault", "archive", "keys", "ledger")
+POOL_SIZE = 6
+CONNECT_SECONDS = "5"
 
 
 def _sqlite(path: Path, *, full_sync: bool) -> dict[str, Any]:
@@ -27,29 +40,85 @@ def _sqlite(path: Path, *, full_sync: bool) -> dict[str, Any]:
     }
 
 
-def _postgresql(url: str) -> dict[str, Any]:
-    parts = urlsplit(url)
-    options: dict[str, Any] = dict(parse_qsl(parts.query))
-    options["pool"] = {"min_size": 1, "max_size": 6, "timeout": 10}
+def _sqlite_path(variable: str, parts: SplitResult) -> Path:
+    path = unquote(parts.path)
+    if parts.netloc or not path.startswith("/") or parts.query or path.endswith("/"):
+        raise EnvironmentError_(f"{variable} must name an absolute path, as sqlite:///srv/imgnom/store.sqlite3.")
+    return Path("/" + path.lstrip("/"))
+
+
+def _pool_size(variable: str, options: dict[str, Any]) -> int:
+    text = str(options.pop("pool_size", POOL_SIZE))
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise EnvironmentError_(f"{variable}: pool_size must be a number from 1 to 100.")
+    return int(text)
+
+
+def _postgresql(variable: str, parts: SplitResult) -> dict[str, Any]:
+    try:
+        port = parts.port
+    except ValueError:
+        raise EnvironmentError_(f"{variable}: the port must be a number from 1 to 65535.") from None
+    name = unquote(parts.path.removeprefix("/"))
+    if not name or "/" in name:
+        raise EnvironmentError_(f"{variable} must name a database, as postgresql://role@host/name.")
+    options: dict[str, Any] = dict(parse_qsl(parts.query, keep_blank_values=True))
+    size = _pool_size(variable, options)
+    try:
+        make_conninfo(**options)
+    except ProgrammingError as error:
+        raise EnvironmentError_(f"{variable}: {str(error).strip()}.") from None
+    options.setdefault("connect_timeout", CONNECT_SECONDS)
+    options["pool"] = {"min_size": 1, "max_size": size, "timeout": 10}
     return {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")),
+        "NAME": name,
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
-        "PORT": str(parts.port or ""),
+        "PORT": str(port or ""),
         "CONN_MAX_AGE": 0,
         "OPTIONS": options,
     }
 
 
+def _place(made: Mapping[str, Any]) -> tuple[str, ...]:
+    """What makes two stores one and the same database."""
+    options = made["OPTIONS"]
+    return (
+        str(made["NAME"]),
+        str(made.get("HOST") or options.get("host", "")),
+        str(made.get("PORT") or options.get("port", "")),
+    )
+
+
+def _ensure_apart(made: Mapping[str, Mapping[str, Any]]) -> None:
+    """Two stores in one database would share tables, and what must never meet would lie side by side."""
+    seen: dict[tuple[str, ...], str] = {}
+    for store, facts in made.items():
+        first = seen.setdefault(_place(facts), store)
+        if first != store:
+            raise EnvironmentError_(
+                f"{variable_of_store(store)} names the same database as {variable_of_store(first)}: each store is its own."
+            )
+
+
 def databases(environment: Environment) -> dict[str, dict[str, Any]]:
+    """DATABASES for Django. Raises EnvironmentError_ with one line for a URL that cannot be meant."""
     made: dict[str, dict[str, Any]] = {}
     for store in STORES:
-        url = environment.database_urls[store]
-        if url.startswith(("postgresql:", "postgres:")):
-            made[store] = _postgresql(url)
+        url, variable = environment.database_urls[store], variable_of_store(store)
+        full_sync = store in FULL_SYNC
+        if not url:
+            made[store] = _sqlite(environment.home / "db" / f"{store}.sqlite3", full_sync=full_sync)
+            continue
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise EnvironmentError_(f"{variable} is no URL.") from None
+        if parts.scheme in ("postgresql", "postgres"):
+            made[store] = _postgresql(variable, parts)
         else:
-            path = Path(urlsplit(url).path) if url else environment.home / "db" / f"{store}.sqlite3"
-            made[store] = _sqlite(path, full_sync=store in FULL_SYNC)
+            made[store] = _sqlite(_sqlite_path(variable, parts), full_sync=full_sync)
+    _ensure_apart(made)
     return made

@@ -16,6 +16,10 @@ STORES = ("default", "logs", "vault", "archive", "keys", "ledger")
 TOY_MODES = ("demo", "rehearsal")
 
 
+def variable_of_store(store: str) -> str:
+    return "IMGNOM_DATABASE_URL" if store == "default" else f"IMGNOM_{store.upper()}_DATABASE_URL"
+
+
 class EnvironmentError_(Exception):
     """A variable is missing or wrong. The text is the one line an operator reads."""
 
@@ -81,14 +85,34 @@ def _url(name: str, value: str, *, allowed: tuple[str, ...]) -> str:
     return value
 
 
+def mode_file(home: Path) -> Path:
+    """Where a home says that it is a toy, so that a command beside a running demo needs no variable."""
+    return home / "mode"
+
+
+def _mode(environ: Mapping[str, str], home: Path) -> str:
+    """The mode asked for, else the one the home remembers, else production. A toy and a real site never share a home."""
+    asked = _value(environ, "IMGNOM_MODE")
+    if asked and asked not in MODES:
+        raise EnvironmentError_(f"IMGNOM_MODE must be one of {', '.join(MODES)}.")
+    file = mode_file(home)
+    remembered = file.read_text(encoding="ascii").strip() if file.is_file() else ""
+    if remembered not in TOY_MODES:
+        remembered = ""
+    mode = asked or remembered or "production"
+    if remembered and mode not in TOY_MODES:
+        raise EnvironmentError_(f"IMGNOM_HOME: {home} holds a {remembered} site. A real site needs a home of its own.")
+    if mode in TOY_MODES and not remembered and (home / "db").exists() and not (home / "keyring").exists():
+        raise EnvironmentError_(f"IMGNOM_HOME: {home} holds a real site. A {mode} needs a home of its own.")
+    return mode
+
+
 def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     """Read and check all variables. Raises EnvironmentError_ with one line that says what is allowed."""
     environ = os.environ if environ is None else environ
-    mode = _value(environ, "IMGNOM_MODE") or "production"
-    if mode not in MODES:
-        raise EnvironmentError_(f"IMGNOM_MODE must be one of {', '.join(MODES)}.")
-    toy = mode in TOY_MODES
     home = Path(_value(environ, "IMGNOM_HOME") or "data").resolve()
+    mode = _mode(environ, home)
+    toy = mode in TOY_MODES
     keyring_text = _value(environ, "IMGNOM_KEYRING")
     if not keyring_text and not toy:
         raise EnvironmentError_("IMGNOM_KEYRING must name the folder of the keys; it may not lie under IMGNOM_HOME.")
@@ -98,6 +122,8 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     clock_text = _value(environ, "IMGNOM_CLOCK_FILE")
     if clock_text and not toy:
         raise EnvironmentError_("IMGNOM_CLOCK_FILE works in demo and rehearsal only: nobody moves time on a real site.")
+    if not clock_text and mode == "demo":
+        clock_text = str(home / "clock")  # the one that /demo's buttons turn
     base_url = _value(environ, "IMGNOM_BASE_URL").rstrip("/")
     if not base_url:
         if mode == "production":
@@ -110,13 +136,9 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     policy = Path(_value(environ, "IMGNOM_POLICY") or bundled).resolve()
     if not (policy / "policy.toml").is_file():
         raise EnvironmentError_(f"IMGNOM_POLICY: {policy} holds no policy.toml.")
-    names = {
-        store: "IMGNOM_DATABASE_URL" if store == "default" else f"IMGNOM_{store.upper()}_DATABASE_URL"
-        for store in STORES
-    }
     urls = {
         store: _url(name, _value(environ, name), allowed=("postgresql", "postgres", "sqlite"))
-        for store, name in names.items()
+        for store, name in ((store, variable_of_store(store)) for store in STORES)
     }
     secret = _value(environ, "IMGNOM_SECRET_KEY_FILE")
     return Environment(

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from imgnom.custody.ledger.public import (
+    LedgerError,
     export_ledger,
     latest_checkpoint,
     make_checkpoint,
@@ -40,11 +41,12 @@ def _verify_path(args: argparse.Namespace) -> int:
         return done.returncode
 
 
-def _is_our_key(file: str) -> bool:
+def _given_key(file: str | None) -> str | None:
+    """The verifier key in a file, or none. Raises LedgerError."""
     try:
-        return Path(file).read_text(encoding="utf-8").strip() == verifier_key().strip()
+        return Path(file).read_text(encoding="utf-8") if file else None
     except (OSError, UnicodeDecodeError):
-        return False
+        raise LedgerError("The file given with --key cannot be read.") from None
 
 
 def ledger_command(args: argparse.Namespace) -> int:
@@ -64,13 +66,7 @@ def ledger_command(args: argparse.Namespace) -> int:
         export_ledger(Path(args.path))
         print(json.dumps({"folder": args.path}) if args.json else f"The ledger stands in {args.path}.")
         return 0
-    if args.key and not _is_our_key(args.key):
-        words = "this ledger is signed with another key than the one given"
-        print(
-            json.dumps({"ok": False, "size": 0, "problem": words}) if args.json else f"The ledger is foreign: {words}"
-        )
-        return 1
-    result = verify_ledger()
+    result = verify_ledger(key=_given_key(args.key))
     facts = {"ok": result.ok, "size": result.size, "problem": result.problem}
     print(
         json.dumps(facts, ensure_ascii=False)

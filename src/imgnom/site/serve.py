@@ -31,6 +31,7 @@ from imgnom.custody.keys.public import KeysError, check_keyring, ensure_keyring
 from imgnom.custody.ledger.public import make_checkpoint
 from imgnom.policy.public import PolicyError
 from imgnom.site.clock import ClockWrong, now
+from imgnom.site.environment import mode_file
 from imgnom.web.beat import read_beat, write_beat
 
 STOP_SECONDS = 12
@@ -40,7 +41,6 @@ PAUSES_SECONDS = (1, 2, 5, 10, 30)
 HEALTHY_SECONDS = 60
 WEB_TRIES = 4
 START_SECONDS = 90
-MODE_FILE = "mode"
 
 
 def migrate_all() -> None:
@@ -51,24 +51,12 @@ def migrate_all() -> None:
             call_command("migrate", database=alias, interactive=False, verbosity=0)
 
 
-def _ensure_home_is_of_this_kind() -> None:
-    """A home of real people is never opened in a mode whose clock can be moved, nor the other way round."""
-    mark, kind = settings.IMGNOM.home / MODE_FILE, "toy" if settings.IMGNOM.is_toy else "real"
-    if not mark.exists():
-        mark.write_text(kind, encoding="ascii")
-    elif (found := mark.read_text(encoding="ascii").strip()) != kind:
-        words = {"real": "a real site", "toy": "a demo or rehearsal"}
-        sys.exit(
-            f"imgnom: this home belongs to {words.get(found, 'another kind of site')}, and IMGNOM_MODE is "
-            f"{settings.IMGNOM.mode}. Name another folder in IMGNOM_HOME."
-        )
-
-
 def prepare() -> None:
     """Everything that must be true before the doors open. Ends the process with one line otherwise."""
-    _ensure_home_is_of_this_kind()
     try:
         policy, at = policy_in_force(), now()
+        if settings.IMGNOM.is_toy:
+            mode_file(settings.IMGNOM.home).write_text(settings.IMGNOM.mode, encoding="ascii")
         migrate_all()
         ensure_keyring(now=at)
         check_keyring()

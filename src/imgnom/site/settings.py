@@ -9,6 +9,7 @@ from imgnom.site.secret import read_secret_key
 try:
     IMGNOM = read_environment()
     SECRET_KEY = read_secret_key(IMGNOM)
+    DATABASES = databases(IMGNOM)
 except EnvironmentError_ as error:
     sys.exit(f"imgnom: {error}")
 
@@ -76,7 +77,6 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = databases(IMGNOM)
 DATABASE_ROUTERS = ["imgnom.site.router.StoreRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -97,7 +97,7 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = IMGNOM.is_https
 CSRF_FAILURE_VIEW = "imgnom.web.errors.csrf_failure"
-LANGUAGE_COOKIE_NAME = "imgnom_lang"
+LANGUAGE_COOKIE_NAME = f"{_PREFIX}imgnom_lang"
 
 LANGUAGE_CODE = "ko"
 LANGUAGES = [("ko", "한국어"), ("en", "English")]

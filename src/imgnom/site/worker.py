@@ -22,6 +22,7 @@ from imgnom.site.clock import now_or_highest
 from imgnom.site.jump import jump_line, watch_for_jump
 from imgnom.site.lease import Lease, LeaseLost
 from imgnom.web.beat import read_beat, write_beat
+from imgnom.web.throttle import purge as purge_limits
 
 log = logging.getLogger("imgnom.worker")
 
@@ -58,6 +59,7 @@ class Worker:
         self._try("withdrawals", lambda: resume_withdrawals(now=at))
         if not self._clock_jumped() and self._retention_waits(at):
             self._try("retention", lambda: self._destroy_due(at))
+            self._try("limits", purge_limits)
         self._try("ledger", lambda: self._seal(at))
         beat = read_beat()
         write_beat(alive_at=at, done_at=self._last_retention or (beat.done_at if beat else at))

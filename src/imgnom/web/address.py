@@ -1,38 +1,62 @@
-"""The client's address: what a trusted proxy says, or the peer itself (threat H4)."""
+"""The client's address: what a trusted proxy says, or the peer itself (threat H4).
 
+A socket that listens on both families shows IPv4 peers as ::ffff:a.b.c.d. These are unwrapped everywhere: otherwise
+one person would have two addresses, and a /64 of that range would hold every IPv4 address there is.
+"""
+
+import functools
 import ipaddress
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from django.conf import settings
 from django.http import HttpRequest
 
+UNKNOWN = "0.0.0.0"  # noqa: S104 - a mark for "unknown", nothing binds to it
 
-def _is_trusted(address: str) -> bool:
+
+def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    """An address as peers and proxies write it: with a zone, in brackets, with a port."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
     try:
-        peer = ipaddress.ip_address(address)
-        return any(peer in ipaddress.ip_network(proxy, strict=False) for proxy in settings.IMGNOM.trusted_proxies)
+        return _unwrapped(ipaddress.ip_address(text.partition("%")[0]))
     except ValueError:
-        return False
+        return None
+
+
+@functools.lru_cache(maxsize=8)
+def _networks(proxies: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(proxy, strict=False) for proxy in proxies)
+
+
+def _is_trusted(address: IPv4Address | IPv6Address) -> bool:
+    return any(address in network for network in _networks(tuple(settings.IMGNOM.trusted_proxies)))
 
 
 def client_address(request: HttpRequest) -> str:
     """The nearest address that is no trusted proxy of ours."""
-    address = str(request.META.get("REMOTE_ADDR", "")).rsplit("%", 1)[0]
+    address = _parsed(str(request.META.get("REMOTE_ADDR", "")))
     for hop in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
-        if not _is_trusted(address) or not hop.strip():
+        if address is None or not _is_trusted(address) or not hop.strip():
             break
-        address = hop.strip()
-    try:
-        return str(ipaddress.ip_address(address))
-    except ValueError:
-        return "0.0.0.0"  # noqa: S104 - a mark for "unknown", nothing binds to it
+        address = _parsed(hop)
+    return str(address) if address is not None else UNKNOWN
 
 
 def limit_key(address: str) -> str:
     """IPv6 counts by /64: whoever has one address of it has all."""
-    found = ipaddress.ip_address(address)
-    return str(ipaddress.ip_network(f"{address}/64", strict=False)) if found.version == 6 else address
+    found = _unwrapped(ipaddress.ip_address(address))
+    return str(ipaddress.ip_network(f"{found}/64", strict=False)) if found.version == 6 else str(found)
 
 
 def shortened(address: str) -> str:
-    found = ipaddress.ip_address(address)
-    return str(ipaddress.ip_network(f"{address}/{48 if found.version == 6 else 24}", strict=False))
+    """The network without the person: /24 of IPv4, /48 of IPv6."""
+    found = _unwrapped(ipaddress.ip_address(address))
+    return str(ipaddress.ip_network(f"{found}/{48 if found.version == 6 else 24}", strict=False))

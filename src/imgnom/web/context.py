@@ -1,4 +1,4 @@
-"""What every page knows: who reads, in which language, and whether to ask about cookies."""
+"""What every page knows: who reads, in which language, where, and whether to ask about cookies."""
 
 from typing import Any
 
@@ -6,6 +6,8 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from imgnom.custody.in_force import policy_in_force
+from imgnom.web.cookies import read_cookie
+from imgnom.web.guards import way_back
 from imgnom.web.words import current_language
 
 
@@ -15,5 +17,6 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "member": getattr(request, "member", None),
         "policy": policy_in_force(),
         "is_demo": settings.IMGNOM.mode == "demo",
-        "ask_cookies": "imgnom_cookies" not in request.COOKIES and request.headers.get("Sec-GPC") != "1",
+        "way_back": way_back(request),
+        "ask_cookies": not read_cookie(request, "imgnom_cookies") and request.headers.get("Sec-GPC") != "1",
     }

@@ -37,3 +37,12 @@ def until_words(day: date | datetime | None, now: datetime, lang: str) -> str:
 
 def utc(instant: datetime) -> datetime:
     return instant.astimezone(UTC)
+
+
+def wait_words(seconds: int, lang: str) -> str:
+    """How long to wait, rounded up so that the wait is over when it is over: 40초, 3분, 2시간."""
+    for size, ko, en in ((3600, "시간", "hour"), (60, "분", "minute"), (1, "초", "second")):
+        if seconds >= size or size == 1:
+            count = max(1, -(-seconds // size))
+            return f"{count}{ko}" if lang == "ko" else f"{count} {en}{'s' if count > 1 else ''}"
+    raise AssertionError(seconds)

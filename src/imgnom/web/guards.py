@@ -1,4 +1,8 @@
-"""Who may see a page: signed in, lately proven, of a role. And where a `next` may lead."""
+"""Who may see a page: signed in, lately proven, of a role. And where a `next` may lead.
+
+A browser is led to the page where it can help itself; a program is told what is missing: 401 without a session, 403
+with `needs` when the session must be proven first.
+"""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -6,9 +10,10 @@ from functools import wraps
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 
-from imgnom.web.errors import forbidden
+from imgnom.web.errors import forbidden, plain
 from imgnom.web.requests import MemberRequest, Request
 from imgnom.web.responses import wants_json
 
@@ -21,20 +26,41 @@ def safe_next(value: str | None, default: str = "/") -> str:
     value = value or ""
     if not value.startswith("/") or value[1:2] in ("/", "\\") or any(ord(c) < 33 or c == "\\" for c in value):
         return default
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return default
     return value if not parts.scheme and not parts.netloc else default
 
 
+def way_back(request: HttpRequest) -> str:
+    """Where a form of the frame (language, cookies) leads back to: this page with its question, if it can be opened.
+
+    An answer to a form stands at an address that may only take forms; the page it was sent from is the way back then.
+    """
+    if request.method in ("GET", "HEAD"):
+        return safe_next(request.get_full_path())
+    came = urlsplit(request.headers.get("Referer", ""))
+    here = urlsplit(settings.IMGNOM.base_url)
+    if (came.scheme, came.netloc) != (here.scheme, here.netloc):
+        return "/"
+    return safe_next(f"{came.path}?{came.query}" if came.query else came.path)
+
+
 def _to(path: str, request: Request) -> HttpResponse:
-    back = request.get_full_path() if request.method == "GET" else request.path
-    return HttpResponseRedirect(f"{path}?next={quote(back)}")
+    return HttpResponseRedirect(f"{path}?next={quote(way_back(request))}")
+
+
+def _needs(what: str, path: str, request: Request) -> HttpResponse:
+    """`what` for a program, the page at `path` for a person."""
+    return JsonResponse({"error": 403, "needs": what}, status=403) if wants_json(request) else _to(path, request)
 
 
 def login_required_page(view: View) -> View:
     @wraps(view)
     def guarded(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.member is None:
-            return JsonResponse({"error": 401}, status=401) if wants_json(request) else _to("/login", request)
+            return plain(request, 401) if wants_json(request) else _to("/login", request)
         return view(request, *args, **kwargs)
 
     return guarded
@@ -54,7 +80,7 @@ def step_up_required(view: View) -> View:
     @wraps(view)
     @login_required_page
     def guarded(request: MemberRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return view(request, *args, **kwargs) if has_step_up(request) else _to("/step-up", request)
+        return view(request, *args, **kwargs) if has_step_up(request) else _needs("step_up", "/step-up", request)
 
     return guarded
 
@@ -69,7 +95,7 @@ def role_required(*roles: str) -> Callable[[View], View]:
             if request.member.role not in roles:
                 return forbidden(request)
             if not request.session.get("second_factor"):
-                return _to("/login/second-factor", request)
+                return _needs("second_factor", "/login/second-factor", request)
             return view(request, *args, **kwargs)
 
         return guarded

@@ -6,19 +6,34 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
+from django.utils.cache import patch_vary_headers
 
 from imgnom.custody.in_force import policy_in_force
 from imgnom.web import errors
+from imgnom.web.cookies import PREFIX, read_cookie
+from imgnom.web.language import language_of
 from imgnom.web.requests import Request
-from imgnom.web.throttle import TooMany
 
 log = logging.getLogger("imgnom.web")
 type Handler = Callable[[HttpRequest], HttpResponse]
 
 CSP = (
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
-    "frame-ancestors 'none'; form-action 'self'; require-trusted-types-for 'script'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; connect-src 'self'; "
+    "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "X-Frame-Options": "DENY",
+}
+PRIVATE = ("/me", "/desk", "/receipt", "/login", "/signup", "/reset", "/step-up")
+# Worded pages differ by language and by who is signed in; a picture's bytes do not.
+WORDED = ("text/", "application/json", "application/atom")
 
 
 class ScrubbedErrors:
@@ -28,21 +43,19 @@ class ScrubbedErrors:
         self.get_response = get_response
 
     def __call__(self, request: Request) -> HttpResponse:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if response.status_code < 400 or response.streaming or response.content or request.method == "HEAD":
+            return response
+        # Django refuses a method with an empty page; nobody should have to read a status line.
+        worded = errors.bare(request, response.status_code)
+        for name, value in response.items():
+            worded.headers.setdefault(name, value)
+        worded["Content-Length"] = str(len(worded.content))
+        worded.cookies = response.cookies
+        return worded
 
-    def process_exception(self, request: Request, exception: Exception) -> HttpResponse | None:
-        if isinstance(exception, TooMany):
-            return errors.too_many(request, exception.retry_after)
-        from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-        from django.http import Http404
-
-        if isinstance(exception, RequestDataTooBig):
-            return errors.plain(request, 413)
-        if isinstance(exception, Http404 | PermissionDenied | SuspiciousOperation):
-            return None
-        route = request.resolver_match.route if request.resolver_match else "?"
-        log.error("unhandled %s at /%s", type(exception).__name__, route)
-        return errors.server_error(request)
+    def process_exception(self, request: Request, exception: Exception) -> HttpResponse:
+        return errors.answer_for(request, exception, upright=True)
 
 
 class SecurityHeaders:
@@ -51,22 +64,15 @@ class SecurityHeaders:
 
     def __call__(self, request: Request) -> HttpResponse:
         response = self.get_response(request)
-        response.headers.setdefault("Content-Security-Policy", CSP)
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("Referrer-Policy", "same-origin")
-        response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        response.headers.setdefault(
-            "Permissions-Policy", "camera=(), microphone=(), geolocation=(), interest-cohort=()"
-        )
-        response.headers.setdefault("X-Frame-Options", "DENY")
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
         if settings.IMGNOM.is_https:
             response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
         if not request.path.startswith("/static/"):
-            private = getattr(request, "member", None) is not None or request.path.startswith(
-                ("/me", "/desk", "/receipt", "/login", "/signup")
-            )
+            private = getattr(request, "member", None) is not None or request.path.startswith(PRIVATE)
             response.headers.setdefault("Cache-Control", "private, no-store" if private else "private, no-cache")
+            if response.get("Content-Type", "").startswith(WORDED):
+                patch_vary_headers(response, ["Accept-Language", "Cookie"])
         return response
 
 
@@ -78,11 +84,13 @@ class OnlyDeclaredCookies:
 
     def __call__(self, request: Request) -> HttpResponse:
         response = self.get_response(request)
+        if not response.cookies:
+            return response
         declared = policy_in_force().cookies
         refused = request.headers.get("Sec-GPC") == "1"
-        chosen = set() if refused else set(request.COOKIES.get("imgnom_cookies", "").split("."))
+        chosen = set() if refused else set(read_cookie(request, "imgnom_cookies").split("."))
         for name in list(response.cookies):
-            cookie = declared.get(name.removeprefix("__Host-"))
+            cookie = declared.get(name.removeprefix(PREFIX))
             if cookie is None or (cookie.category not in ("necessary", "preference") and cookie.category not in chosen):
                 del response.cookies[name]
                 log.warning("a cookie that nobody declared or chose was held back")
@@ -94,12 +102,8 @@ class ChosenLanguage:
         self.get_response = get_response
 
     def __call__(self, request: Request) -> HttpResponse:
-        chosen = request.COOKIES.get("imgnom_lang")
-        if chosen not in ("ko", "en"):
-            asked = translation.get_language_from_request(request)
-            chosen = "en" if asked.startswith("en") and request.headers.get("Accept-Language") else "ko"
-        request.lang = chosen
-        with translation.override(chosen):
+        request.lang = language_of(request)
+        with translation.override(request.lang):
             response = self.get_response(request)
-            response.headers.setdefault("Content-Language", chosen)
+            response.headers.setdefault("Content-Language", request.lang)
         return response

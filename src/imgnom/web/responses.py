@@ -19,4 +19,7 @@ def invalid(request: HttpRequest, template: str, context: dict[str, Any]) -> Htt
 
 
 def wants_json(request: HttpRequest) -> bool:
-    return "application/json" in request.headers.get("Accept", "")
+    """Whether the caller is a program that reads JSON sooner than a page."""
+    if request.path.startswith("/api/"):
+        return True
+    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"

@@ -20,4 +20,4 @@ _lazy_pick = lazy(_pick, str)
 
 def say(*, ko: str, en: str) -> str:
     """A lazy text in the reader's language."""
-    return _lazy_pick(ko, en)  # type: ignore[no-any-return]
+    return _lazy_pick(ko, en)

@@ -1,26 +1,84 @@
 """The door of the comments."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError, Q
 
 from imgnom.community.comments.models import Comment
-from imgnom.community.images.public import find_image
+from imgnom.community.images.public import Image, delete_one, find_image, several_lines
 from imgnom.custody.keys.public import compact
 from imgnom.custody.outbox.public import record_act
 from imgnom.policy.public import Actor
 
 __all__ = [
-    "Comment", "anonymise_comments", "count_comments", "delete_comments", "delete_comments_on", "keep_comments", "remove_comment_by_staff",
-    "write_comment",
+    "Comment", "anonymise_comments", "change_comment", "count_comments", "delete_comment", "delete_comments", "delete_comments_on", "delete_picture",
+    "has_just_said", "keep_comments", "remove_comment_by_staff", "write_comment",
 ]  # fmt: skip
+MAX_BODY = 2000
+SAME_PRESS = timedelta(seconds=30)
 
 
 def write_comment(*, image_id: str, body: str, by_member: int, now: datetime) -> Comment:
+    """A comment stands under a picture. Raises LookupError when the picture is gone, also in the same moment."""
     image = find_image(image_id)
     if image is None:
         raise LookupError(image_id)
-    return Comment.objects.create(image=image, author_id=by_member, body=body.strip()[:2000], created_at=now)
+    try:
+        with transaction.atomic():
+            return Comment.objects.create(
+                image=image, author_id=by_member, body=several_lines(body)[:MAX_BODY], created_at=now
+            )
+    except IntegrityError:
+        raise LookupError(image_id) from None
+
+
+def has_just_said(*, image_id: int, body: str, by_member: int, now: datetime) -> bool:
+    """Whether the member's last comment there is the same and hardly older than a press of a button."""
+    last = Comment.objects.filter(image_id=image_id, author_id=by_member).order_by("-pk").first()
+    return last is not None and last.body == body and now - last.created_at <= SAME_PRESS
+
+
+def change_comment(comment: Comment, *, body: str) -> bool:
+    """False when the comment is gone or was removed by staff in the meantime."""
+    return bool(Comment.objects.filter(pk=comment.pk, removed_reason="").update(body=body))
+
+
+def delete_comment(comment: Comment, *, now: datetime, by: Actor) -> bool:
+    """One's own comment is gone for good; False when it was gone already."""
+    with transaction.atomic():
+        gone = bool(Comment.objects.filter(pk=comment.pk).delete()[0])
+        if gone:
+            record_act(store="default", act="destroy_comments", clause="A2.1", by=by, now=now, items=["comment_text"])
+    compact("default")
+    return gone
+
+
+def delete_picture(image: Image, *, now: datetime, by: Actor) -> None:
+    """A picture with all that was said under it: comments first, then key, files and row.
+
+    A comment that comes between the two keeps the row alive; then both are done once more.
+    """
+    for attempt in range(3):
+        with transaction.atomic():
+            count = Comment.objects.filter(image_id=image.pk).delete()[0]
+            if count:
+                record_act(
+                    store="default",
+                    act="destroy_comments",
+                    clause="A2.1",
+                    by=by,
+                    now=now,
+                    items=["comment_text"],
+                    detail={"count": count},
+                )
+        try:
+            delete_one(image, now=now, by=by)
+        except (ProtectedError, IntegrityError):
+            if attempt == 2:
+                raise
+        else:
+            return
 
 
 def count_comments(member_id: int) -> int:
@@ -55,8 +113,6 @@ def delete_comments_on(member_id: int, *, only_private: bool) -> int:
     """Comments of anybody on pictures of this member that are about to be destroyed."""
     rows = Comment.objects.filter(image__author_id=member_id)
     if only_private:
-        from django.db.models import Q
-
         rows = rows.filter(Q(image__visibility="private") | ~Q(image__removed_reason=""))
     return rows.delete()[0]
 

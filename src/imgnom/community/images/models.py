@@ -41,12 +41,6 @@ class Image(models.Model):
         indexes = [models.Index(fields=["author", "-id"]), models.Index(fields=["visibility", "-id"])]
 
     @property
-    def ratio_step(self) -> str:
-        """Width by height in the steps of 0.05 that the style sheet knows."""
-        step = min(2.5, max(0.5, round(20 * self.preview_width / max(1, self.preview_height)) / 20))
-        return f"{step:g}"
-
-    @property
     def shown_name(self) -> str:
         return self.author.nickname if self.author_id and self.author else self.author_name
 

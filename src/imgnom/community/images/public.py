@@ -7,37 +7,32 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
+from imgnom.community.images.embed import embed_of, file_urls, page_url
 from imgnom.community.images.errors import NotAPicture, PictureError, PictureTooLarge, WrongType
+from imgnom.community.images.forms import CleanText
 from imgnom.community.images.models import Image
+from imgnom.community.images.queries import (
+    ShownPicture,
+    find_image,
+    shown_picture,
+    tags_of,
+    visible_image,
+    visible_images,
+)
 from imgnom.community.images.take_in import Taken, destroy_pictures, media_path, set_tags, sweep_orphans, upload_file
+from imgnom.community.images.text import several_lines
 from imgnom.custody.outbox.public import record_act
 from imgnom.custody.vault.public import open_file
 from imgnom.policy.public import Actor
 
 __all__ = [
-    "Image", "NotAPicture", "PictureError", "PictureTooLarge", "Taken", "WrongType", "anonymise_images", "count_for", "delete_images", "delete_one", "embed_of",
-    "find_image", "keep_images", "remove_by_staff", "set_tags", "sweep_orphans", "upload_file", "visible_image", "visible_images", "zip_of",
+    "CleanText", "Image", "NotAPicture", "PictureError", "PictureTooLarge", "ShownPicture", "Taken", "WrongType", "anonymise_images", "change_words",
+    "count_for", "delete_images", "delete_one", "embed_of", "file_urls", "find_image", "keep_images", "page_url", "remove_by_staff", "set_tags", "several_lines",
+    "shown_picture", "sweep_orphans", "tags_of", "upload_file", "visible_image", "visible_images", "zip_of",
 ]  # fmt: skip
 CHUNK = 100
-
-
-def visible_images() -> QuerySet[Image]:
-    """What everybody may find in lists."""
-    return Image.objects.filter(visibility="public", removed_reason="").select_related("author")
-
-
-def find_image(public_id: str) -> Image | None:
-    return Image.objects.select_related("author").filter(public_id=public_id).first()
-
-
-def visible_image(public_id: str, *, member_id: int | None) -> Image | None:
-    """The one rule of who may see a picture (A1, A2): its owner always; others unless private or removed."""
-    image = find_image(public_id)
-    if image is None or (image.author_id is not None and image.author_id == member_id):
-        return image
-    return image if image.visibility in ("public", "unlisted") and not image.removed_reason else None
 
 
 def count_for(member_id: int) -> tuple[int, int]:
@@ -59,7 +54,8 @@ def delete_images(
     member_id: int, *, only_private: bool, now: datetime, by: Actor, limit: int | None = None
 ) -> tuple[int, tuple[str, ...]]:
     """Destroyed in chunks, removed ones included; (how many, keys)."""
-    count, keys = 0, []
+    count = 0
+    keys: list[str] = []
     wanted = Image.objects.filter(author_id=member_id)
     if only_private:
         wanted = wanted.filter(Q(visibility="private") | ~Q(removed_reason=""))
@@ -75,6 +71,15 @@ def remove_by_staff(public_id: str, *, reason: str, by: Actor, now: datetime) ->
         if changed:
             record_act(store="default", act="remove_picture", clause="A2.1", by=by, now=now, items=["image_file"])
     return bool(changed)
+
+
+def change_words(image: Image, *, title: str, description: str, alt: str, tags: str, visibility: str) -> None:
+    """The picture's words and who may see it are as given; no visibility given leaves it as it is."""
+    with transaction.atomic():
+        Image.objects.filter(pk=image.pk).update(
+            title=title, description=description, alt=alt, visibility=visibility or image.visibility
+        )
+        set_tags(image, tags)
 
 
 def original_of(image: Image) -> Iterator[bytes]:
@@ -105,10 +110,3 @@ def zip_of(member_id: int) -> bytes:
 def delete_one(image: Image, *, now: datetime, by: Actor) -> None:
     """A picture's own end: key, files, row at once."""
     destroy_pictures([image], now=now, by=by, clause="A2.1")
-
-
-def embed_of(image: Image) -> dict[str, str]:
-    """Link, HTML, Markdown and BBCode for sharing."""
-    from imgnom.community.images.views import embed_of as made
-
-    return {"link": made(image)["html"].split('"')[1]} | made(image)

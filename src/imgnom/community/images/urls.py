@@ -6,6 +6,7 @@ app_name = "images"
 urlpatterns = [
     path("", views.gallery, name="gallery"),
     path("upload", views.upload, name="upload"),
+    path("upload/done", views.uploaded, name="uploaded"),
     path("t/<str:name>", views.tag, name="tag"),
     path("@<str:nickname>", views.member_page, name="member"),
     path("search", views.search, name="search"),

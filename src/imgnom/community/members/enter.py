@@ -189,7 +189,7 @@ def request_reset(*, login: str, address: str, now: datetime) -> str:
     """Always a token for this browser; a letter only where there is an account."""
     hit("reset", limit_key(address), limit=20, per_seconds=600)
     member, subject = _locate(login, now)
-    hit("reset account", subject, limit=5, per_seconds=600)
+    hit("reset account", f"{subject}\0{limit_key(address)}", limit=5, per_seconds=600)
     token, code = secrets.token_hex(16), codes.new_code()
     with transaction.atomic():
         CodeRequest.objects.create(

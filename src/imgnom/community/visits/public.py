@@ -6,14 +6,14 @@ from datetime import date, datetime
 
 from imgnom.community.visits.models import AccessRecord, RecordDay
 from imgnom.community.visits.record import RECORD, Visit, bound_to, end_of, write_visits
-from imgnom.community.visits.writer import install_queue_writer, writer
+from imgnom.community.visits.writer import install_queue_writer, visits_waiting, writer
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import KeysError, compact
 from imgnom.custody.vault.public import destroy_day_keys, open_rows_for_day
 from imgnom.policy.public import SYSTEM, last_day
 
 __all__ = [
-    "RecordRow", "Visit", "destroy_due_records", "due_records", "install_queue_writer", "recompute_records", "record_visits", "records_of", "writer",
+    "RecordRow", "Visit", "destroy_due_records", "due_records", "install_queue_writer", "recompute_records", "record_visits", "records_of", "visits_waiting", "writer",
 ]  # fmt: skip
 CHUNK = 2_000
 

@@ -78,6 +78,16 @@ class Tally:
         self._path.unlink(missing_ok=True)
 
     @classmethod
+    def count_waiting(cls, folder: Path) -> int:
+        """What the processes that have a file here have taken and not yet written; for whoever must wait for them."""
+        waiting = 0
+        for path in folder.glob("visits-*.tally"):
+            with contextlib.suppress(OSError, struct.error):
+                taken, written = cls.FORM.unpack(path.read_bytes())
+                waiting += max(0, taken - written)
+        return waiting
+
+    @classmethod
     def count_lost(cls, folder: Path) -> int:
         """What processes that are no more had taken and not written; their files are cleared away."""
         lost = 0
@@ -244,3 +254,8 @@ def install_queue_writer(folder: Path) -> QueueWriter:
     multiprocessing.util.Finalize(None, made.close, exitpriority=100)
     atexit.register(made.close)
     return made
+
+
+def visits_waiting(folder: Path) -> int:
+    """How many visits the site's processes hold in memory just now."""
+    return Tally.count_waiting(folder)

@@ -10,6 +10,7 @@ from imgnom.custody.archive.models import ArchivedValue
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import compact, context, destroy_keys, find_or_create_key, keys_of, open_key
 from imgnom.custody.outbox.public import record_act
+from imgnom.custody.transactions import ensure_outermost
 from imgnom.custody.vault.reveal import Personal, RevealRefused
 from imgnom.policy.public import Actor, Allow, Deny, Text, decide, ends_at
 
@@ -49,23 +50,20 @@ def archive_subject(
     """The values stand sealed under a fresh key; repeating it after a kill changes nothing. Returns the key's id."""
     key_id = find_or_create_key(owner=_owner(archive_ref, record), klass=KLASS, now=now)
     key = open_key(key_id)
+    fresh = []
     with transaction.atomic(using="archive"):
         for item, value in values.items():
             sealed = key.seal(value.encode(), bound_to=context("archive", archive_ref, record, item))
-            ArchivedValue.objects.get_or_create(
+            _, made = ArchivedValue.objects.get_or_create(
                 archive_ref=archive_ref, record=record, item=item,
                 defaults={"sealed": sealed, "key_id": key_id, "starts_at": starts_at, "ends_at": due_at},
             )  # fmt: skip
-        record_act(
-            store="archive",
-            act="archive",
-            clause="A4.1①",
-            by=by,
-            now=now,
-            subject=archive_ref,
-            items=list(values),
-            detail={"record": record},
-        )
+            if made:
+                fresh.append(item)
+        if fresh:
+            record_act(
+                store="archive", act="archive", clause="A4.1①", by=by, now=now, subject=archive_ref, items=fresh, detail={"record": record},
+            )  # fmt: skip
     return key_id
 
 
@@ -110,7 +108,11 @@ def destroy_archive(
 
 
 def open_archive(archive_ref: str, item: str, *, docket: str, by: Actor, now: datetime) -> Personal:
-    """One of the four doors of A4.1②: an officer with a docket. Anything else is refused and leaves its leaf."""
+    """One of the four doors of A4.1②: an officer with a docket. Anything else is refused and leaves its leaf.
+
+    Raises RevealRefused, KeyDestroyed, SealBroken, InsideTransaction.
+    """
+    ensure_outermost("a reading of the archive")
     row = ArchivedValue.objects.filter(archive_ref=archive_ref, item=item).first()
     decision = decide(
         policy_in_force(),

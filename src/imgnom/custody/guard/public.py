@@ -43,7 +43,10 @@ def _digest(canonical: str) -> str:
 
 
 def add_to_guard(canonical: str, *, case: str, now: datetime) -> None:
-    GuardEntry.objects.create(digest=_digest(canonical), generation=GENERATION, case=case, added_at=now)
+    """The mailbox cannot join again while the case stands; saying it twice changes nothing."""
+    GuardEntry.objects.get_or_create(
+        digest=_digest(canonical), generation=GENERATION, case=case, defaults={"added_at": now}
+    )
 
 
 def is_guarded(canonical: str) -> bool:

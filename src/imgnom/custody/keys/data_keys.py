@@ -8,10 +8,11 @@ from typing import NewType
 from django.db import transaction
 
 from imgnom.custody.keys import hazmat
-from imgnom.custody.keys.epochs import current_epoch, kek_of
+from imgnom.custody.keys.epochs import TURN_LOCK, current_epoch, kek_of
 from imgnom.custody.keys.errors import KeyDestroyed, KeyUnknown
 from imgnom.custody.keys.models import DataKey, DestroyedKey, Epoch
 from imgnom.custody.outbox.public import record_act
+from imgnom.custody.transactions import hold_lock
 from imgnom.policy.public import Actor
 
 KeyId = NewType("KeyId", str)
@@ -21,6 +22,7 @@ def create_key(*, owner: str, klass: str, now: datetime) -> KeyId:
     """A new random key, wrapped under the current epoch."""
     key_id = secrets.token_hex(16)
     with transaction.atomic(using="keys"):
+        hold_lock("keys", TURN_LOCK, shared=True)
         epoch = current_epoch()
         wrapped = hazmat.wrap(kek_of(epoch), hazmat.new_key())
         DataKey.objects.create(key_id=key_id, owner=owner, klass=klass, wrapped=wrapped, epoch=epoch, made_at=now)
@@ -50,10 +52,12 @@ def find_key(owner: str, klass: str) -> KeyId | None:
 
 
 def find_or_create_key(*, owner: str, klass: str, now: datetime) -> KeyId:
+    """The one key of this owner and class, however many ask for it at the same moment."""
     found = find_key(owner, klass)
     if found is not None:
         return found
     with transaction.atomic(using="keys"):
+        hold_lock("keys", f"key of {owner} {klass}")
         return find_key(owner, klass) or create_key(owner=owner, klass=klass, now=now)
 
 

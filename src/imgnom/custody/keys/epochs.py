@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Max
 
 from imgnom.custody.keys import hazmat, keyring
 from imgnom.custody.keys.errors import KeyringMissing, KeyringWrong
 from imgnom.custody.keys.models import DataKey, Epoch, KeyringMark
 from imgnom.custody.outbox.public import record_act
+from imgnom.custody.transactions import ensure_outermost, hold_lock
 from imgnom.policy.public import SYSTEM
 
 CHUNK = 500
+# Whoever makes a key shares this lock; the last step of a turn holds it alone.
+TURN_LOCK = "turn of the epoch"
 
 
 @dataclass(frozen=True)
@@ -64,37 +68,60 @@ def ensure_keyring(*, now: datetime, new_site: bool = False) -> None:
 
 
 def check_keyring() -> None:
-    """Every file that is needed is there and is ours. Raises KeyringMissing, KeyringWrong."""
+    """Every file that is needed is there, is ours and is for our eyes only. Raises KeyringMissing, KeyringWrong."""
+    keyring.ensure_private()
     for mark in KeyringMark.objects.all():
         if hazmat.fingerprint(keyring.read_key(mark.name)) != mark.fingerprint:
             raise KeyringWrong(f"{mark.name}.key of the keyring belongs to another site or was swapped.")
-    needed = Epoch.objects.filter(state__in=("current", "fresh"))
-    if not needed.exists():
-        raise KeyringMissing("The key store knows no epoch yet.")
-    for epoch in needed:
-        if epoch.state == "fresh" and not keyring.path_of(_kek_name(epoch.number)).exists():
-            continue
-        if hazmat.fingerprint(kek_of(epoch.number)) != epoch.fingerprint:
-            raise KeyringWrong(f"kek-{epoch.number}.key of the keyring belongs to another site or was swapped.")
+    known = _known_epochs()
+    if not known:
+        raise KeyringMissing("The key store knows no epoch yet. `imgnom keys init` makes the keyring of a new site.")
+    try:
+        for number, fingerprint in known:
+            _check_kek(number, fingerprint)
+    except (KeyringMissing, KeyringWrong):
+        # A turn may have ended between the look at the store and the look at the files.
+        again = _known_epochs()
+        if again == known:
+            raise
+        for number, fingerprint in again:
+            _check_kek(number, fingerprint)
 
 
-def _begin(old: int, now: datetime) -> int:
+def _known_epochs() -> list[tuple[int, str]]:
+    """(number, fingerprint) of each KEK that some key may hang on."""
+    needed = Epoch.objects.filter(state__in=("current", "fresh")).order_by("number")
+    return [(e.number, e.fingerprint) for e in needed if e.state == "current" or not _is_lost_and_idle(e.number)]
+
+
+def _is_lost_and_idle(number: int) -> bool:
+    """True for a KEK whose file is gone while nothing hangs on it: a turn that never got anywhere."""
+    return not keyring.path_of(_kek_name(number)).exists() and not DataKey.objects.filter(epoch=number).exists()
+
+
+def _check_kek(number: int, fingerprint: str) -> None:
+    if hazmat.fingerprint(kek_of(number)) != fingerprint:
+        raise KeyringWrong(f"kek-{number}.key of the keyring belongs to another site or was swapped.")
+
+
+def _begin(now: datetime) -> int:
+    """The new KEK is on disk and known to the store; a turn that died half-way is taken up again."""
     fresh = Epoch.objects.filter(state="fresh").order_by("-number").first()
     if fresh is not None:
-        return fresh.number
-    number = old + 1
-    if keyring.path_of(_kek_name(number)).exists():
-        keyring.destroy_key_file(
-            _kek_name(number)
-        )  # written by a turn that died before it told the store: wraps nothing
+        if not _is_lost_and_idle(fresh.number):
+            return fresh.number
+        fresh.delete()
+    number = (Epoch.objects.aggregate(last=Max("number"))["last"] or 0) + 1
+    # A file without a row was written by a turn that died before it told the store: nothing hangs on it.
+    keyring.destroy_key_file(_kek_name(number))
     raw = keyring.write_key(_kek_name(number))
     Epoch.objects.create(number=number, fingerprint=hazmat.fingerprint(raw), state="fresh", begun_at=now)
     return number
 
 
-def _rewrap_chunk(old_epochs: list[int], number: int) -> int:
+def _rewrap_chunk(number: int) -> int:
     with transaction.atomic(using="keys"):
-        rows = list(DataKey.objects.select_for_update().filter(epoch__in=old_epochs)[:CHUNK])
+        rows = list(DataKey.objects.select_for_update().exclude(epoch=number)[:CHUNK])
         new = kek_of(number)
         for row in rows:
             row.wrapped = hazmat.wrap(new, hazmat.unwrap(kek_of(row.epoch), bytes(row.wrapped)))
@@ -103,37 +130,33 @@ def _rewrap_chunk(old_epochs: list[int], number: int) -> int:
     return len(rows)
 
 
-def turn_epoch(*, now: datetime) -> TurnReport:
-    """Rewrap every live key under a new KEK and destroy the old one; reads go on meanwhile.
-
-    The worker and a command may both ask: the second waits for the first and then turns once more.
-    """
-    with keyring.held_for_turn():
-        return _turn(now)
-
-
-def _turn(now: datetime) -> TurnReport:
-    _sweep_retired()
-    old = current_epoch()
-    number = _begin(old, now)
+def _rewrap_all(number: int) -> int:
     rewrapped = 0
-    while count := _rewrap_chunk(list(Epoch.objects.exclude(number=number).values_list("number", flat=True)), number):
+    while count := _rewrap_chunk(number):
         rewrapped += count
-    with transaction.atomic(using="keys"):
-        # New keys may still have been wrapped under the old epoch while the last chunk ran.
-        if DataKey.objects.exclude(epoch=number).exists():
-            raise KeyringWrong("Keys of the old epoch appeared during the turn; it goes on with the next run.")
-        Epoch.objects.filter(number=number).update(state="current", begun_at=now)
-        Epoch.objects.filter(state="current").exclude(number=number).update(state="retired")
-        record_act(
-            store="keys",
-            act="turn_epoch",
-            clause="A4.2",
-            by=SYSTEM,
-            now=now,
-            detail={"epoch": number, "keys": rewrapped},
-        )
-    _sweep_retired()
+    return rewrapped
+
+
+def turn_epoch(*, now: datetime) -> TurnReport:
+    """Every live key is wrapped under a new KEK and the old one is destroyed; reads and new keys go on meanwhile.
+
+    One turn at a time; a second one waits and then turns again. Raises InsideTransaction, KeyringMissing, KeyringWrong.
+    """
+    ensure_outermost("a turn of the epoch")
+    with keyring.held_alone():
+        _sweep_retired()
+        current_epoch()
+        number = _begin(now)
+        rewrapped = _rewrap_all(number)
+        with transaction.atomic(using="keys"):
+            # Nobody makes a key now; those made while the last chunk ran are taken along.
+            hold_lock("keys", TURN_LOCK)
+            rewrapped += _rewrap_all(number)
+            Epoch.objects.filter(state="current").exclude(number=number).update(state="retired")
+            Epoch.objects.filter(number=number).update(state="current", begun_at=now)
+            detail = {"epoch": number, "keys": rewrapped}
+            record_act(store="keys", act="turn_epoch", clause="A4.2", by=SYSTEM, now=now, detail=detail)
+        _sweep_retired()
     return TurnReport(number, rewrapped)
 
 

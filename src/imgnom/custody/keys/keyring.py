@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +13,10 @@ from django.conf import settings
 from imgnom.custody.keys.errors import KeyringMissing, KeyringWrong
 
 # pepper: the guard's secret. index: blind indexes. ledger-signing: the ledger's Ed25519 seed.
+KEY_BYTES = 32
 LASTING = ("pepper-1", "index", "ledger-signing")
-_cache: dict[Path, tuple[int, bytes]] = {}
+type Stamp = tuple[int, int, int, int]
+_cache: dict[Path, tuple[Stamp, bytes]] = {}
 
 
 def folder() -> Path:
@@ -24,31 +27,77 @@ def path_of(name: str) -> Path:
     return folder() / f"{name}.key"
 
 
+def _stamp(file: Path) -> Stamp:
+    """What changes when a file is replaced, even by one that was given the same date."""
+    facts = file.stat()
+    return facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, facts.st_size
+
+
+def _forget_destroyed() -> None:
+    """A KEK that another process destroyed does not live on in the memory of this one."""
+    for file in [file for file in _cache if not file.exists()]:
+        _cache.pop(file, None)
+
+
 def read_key(name: str) -> bytes:
     """The 32 bytes of a file. Raises KeyringMissing, KeyringWrong."""
     file = path_of(name)
     try:
-        stamp = file.stat().st_mtime_ns
+        stamp = _stamp(file)
         held = _cache.get(file)
         if held is not None and held[0] == stamp:
             return held[1]
         raw = bytes.fromhex(file.read_text(encoding="ascii").strip())
     except FileNotFoundError:
+        _cache.pop(file, None)
         raise KeyringMissing(
             f"{file.name} is missing from the keyring. Bring it back from its copy; it is never made anew."
         ) from None
     except (OSError, ValueError):
         raise KeyringWrong(f"{file.name} of the keyring cannot be read or is no key.") from None
-    if len(raw) != 32:
-        raise KeyringWrong(f"{file.name} of the keyring was cut: it holds {len(raw)} bytes instead of 32.")
+    if len(raw) != KEY_BYTES:
+        raise KeyringWrong(f"{file.name} of the keyring was cut: it holds {len(raw)} bytes instead of {KEY_BYTES}.")
+    _forget_destroyed()
     _cache[file] = (stamp, raw)
     return raw
+
+
+def ensure_private() -> None:
+    """Nobody else may change the keyring, and not everybody may read it. Raises KeyringWrong.
+
+    A group may read: that is how mounted secrets reach a process.
+    """
+    for path in (folder(), *sorted(folder().glob("*.key"))):
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            continue  # destroyed by a turn a moment ago, or the whole folder is missing: its files will be missed
+        except OSError as error:
+            raise KeyringWrong(f"{path.name} of the keyring cannot be read ({error.strerror}).") from None
+        others = stat.S_IWGRP | stat.S_IRWXO if path.suffix == ".key" else stat.S_IWGRP | stat.S_IWOTH
+        if mode & others:
+            raise KeyringWrong(f"{path} may be read or changed by others; set its permissions to {_wanted(path)}.")
+
+
+def _wanted(path: Path) -> str:
+    return "0600" if path.suffix == ".key" else "0700"
+
+
+@contextmanager
+def held_alone() -> Iterator[None]:
+    """Only one process, and one thread of it, changes the keyring; the lock ends with its holder."""
+    handle = os.open(folder(), os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_key(name: str) -> bytes:
     """Make a new file, synced together with its folder. Raises FileExistsError rather than writing over one."""
     folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-    raw = secrets.token_bytes(32)
+    raw = secrets.token_bytes(KEY_BYTES)
     handle = os.open(path_of(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(raw.hex())
@@ -77,16 +126,5 @@ def sync_folder() -> None:
     handle = os.open(folder(), os.O_RDONLY)
     try:
         os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def held_for_turn() -> Iterator[None]:
-    """One turn at a time, whichever process asks; the lock falls with the process that held it (F9)."""
-    handle = os.open(folder(), os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
     finally:
         os.close(handle)

@@ -9,15 +9,20 @@ import time
 from datetime import datetime
 
 import rfc8785
-from django.db import IntegrityError, connections, transaction
+from django.db import connections, transaction
 
 from imgnom.custody.ledger.merkle import leaf_hash, node_hash
 from imgnom.custody.ledger.models import Leaf, Lease, Node
 from imgnom.custody.outbox.models import Outbox
+from imgnom.custody.transactions import ensure_outermost
 
 LEASE_SECONDS = 30.0
 BATCH = 500
 NAME = "sequencer"
+
+
+class _LeaseLost(Exception):
+    """The holder slept past its lease and somebody else goes on."""
 
 
 def take_lease() -> int | None:
@@ -73,8 +78,11 @@ class _Tree:
 
 def _append_batch(rows: list[Outbox], token: int) -> int:
     with transaction.atomic(using="ledger"):
-        if not Lease.objects.select_for_update().filter(name=NAME, token=token).exists():
-            raise IntegrityError("the lease was taken over")
+        lease = Lease.objects.select_for_update().filter(name=NAME, token=token).first()
+        if lease is None:
+            raise _LeaseLost
+        lease.until = time.time() + LEASE_SECONDS
+        lease.save(update_fields=["until"])
         known = set(Leaf.objects.filter(leaf_id__in=[row.leaf_id for row in rows]).values_list("leaf_id", flat=True))
         tree = _Tree()
         leaves = []
@@ -88,7 +96,11 @@ def _append_batch(rows: list[Outbox], token: int) -> int:
 
 
 def sequence(*, now: datetime) -> int:
-    """Append all that waits in any store; returns how many leaves were added. Somebody else at it: 0."""
+    """Append all that waits in any store; returns how many leaves were added. Somebody else at it: 0.
+
+    Raises InsideTransaction: what is not committed yet may still be undone, and the ledger forgets nothing.
+    """
+    ensure_outermost("an entry into the ledger")
     waiting = [alias for alias in connections if Outbox.objects.using(alias).exists()]
     if not waiting:
         return 0
@@ -101,6 +113,8 @@ def sequence(*, now: datetime) -> int:
             while rows := list(Outbox.objects.using(alias).order_by("id")[:BATCH]):
                 added += _append_batch(rows, token)
                 Outbox.objects.using(alias).filter(id__in=[row.id for row in rows]).delete()
+    except _LeaseLost:
+        return added
     finally:
         give_back(token)
     return added

@@ -65,13 +65,14 @@ def issue_certificate(
 ) -> Certificate:
     """Sign what was destroyed. Call it only after a look has shown that the keys are gone."""
     number = make_number("C")
+    listed = dict(items) if isinstance(items, Mapping) else list(items)
     with transaction.atomic(using="ledger"):
-        content = {
+        content: dict[str, Any] = {
             "certificate": number,
             "origin": origin(),
             "time": now.astimezone(UTC).isoformat(timespec="seconds"),
             "what": what,
-            "items": dict(items) if isinstance(items, Mapping) else list(items),
+            "items": listed,
             "method": method,
             "keys_destroyed": len(key_ids),
             "clause": clause,
@@ -79,7 +80,7 @@ def issue_certificate(
             "holder": "whoever holds the receipt; what a copied disk of the running machine may still hold stands in docs/limits.md",
         }
         leaf = record_act(
-            store="ledger", act="destroy", clause=clause, by=by, now=now, items=list(content["items"]), policy=policy_digest,
+            store="ledger", act="destroy", clause=clause, by=by, now=now, items=list(listed), policy=policy_digest,
             detail={"certificate": number, "what": what, "method": method, "keys": len(key_ids)},
         )  # fmt: skip
         content["leaf"] = leaf

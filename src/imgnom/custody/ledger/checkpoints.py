@@ -1,8 +1,8 @@
 """Checkpoints, proofs and the walk over the whole ledger."""
 
 import base64
-import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +13,11 @@ from django.db import transaction
 
 from imgnom.custody.ledger import merkle
 from imgnom.custody.ledger.append import canonical
-from imgnom.custody.ledger.errors import LeafUnknown
+from imgnom.custody.ledger.errors import LeafUnknown, LedgerBroken
 from imgnom.custody.ledger.models import Certificate, Checkpoint, Leaf, Node
 from imgnom.custody.ledger.signing import origin, sign_note, verifier_key, verify_note
+
+CHUNK = 2000
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def make_checkpoint(*, now: datetime) -> Checkpoint:
         found = Checkpoint.objects.filter(size=size).first()
         if found is None:
             text = f"{origin()}\n{size}\n{base64.b64encode(merkle.root(size, _node)).decode()}\n"
-            found = Checkpoint.objects.create(size=size, note=sign_note(text), made_at=now)
+            found, _ = Checkpoint.objects.get_or_create(size=size, defaults={"note": sign_note(text), "made_at": now})
     _tell_witness(found)
     return found
 
@@ -87,63 +89,109 @@ def consistency(old: int, new: int) -> list[str]:
     return [base64.b64encode(h).decode() for h in merkle.consistency_proof(old, new, _node)]
 
 
-def _checkpoint_facts(note: str) -> tuple[int, bytes]:
-    lines = verify_note(note).splitlines()
-    return int(lines[1]), base64.b64decode(lines[2])
+def _checkpoint_facts(note: str, key: str | None = None) -> tuple[int, bytes]:
+    """Size and root. Raises ValueError for a note that this key did not sign, or that is no checkpoint of ours."""
+    lines = verify_note(note, key=key).splitlines()
+    if len(lines) < 3 or not lines[1].isdecimal() or str(int(lines[1])) != lines[1]:
+        raise ValueError("this is no checkpoint")
+    root = base64.b64decode(lines[2], validate=True)
+    if len(root) != len(merkle.EMPTY):
+        raise ValueError("the root is no SHA-256")
+    return int(lines[1]), root
 
 
-def verify_ledger() -> VerifyResult:
-    """Walk all leaves from 0, rebuild the tree, compare with nodes, checkpoints and the witness; name the first fault."""
-    level_zero: dict[tuple[int, int], bytes] = {}
-    roots: dict[int, bytes] = {}
-    wanted = {}
+def _signed_roots(key: str | None) -> dict[int, bytes]:
+    """What was signed, here and at the witness: size → root. Raises LedgerBroken with the first fault."""
+    wanted: dict[int, bytes] = {}
     for checkpoint in Checkpoint.objects.order_by("size"):
         try:
-            size, root = _checkpoint_facts(checkpoint.note)
+            size, root = _checkpoint_facts(checkpoint.note, key)
         except ValueError:
-            return VerifyResult(False, f"checkpoint {checkpoint.size}: its signature does not hold", 0)
+            raise LedgerBroken(f"checkpoint {checkpoint.size}: its signature does not hold") from None
         if size != checkpoint.size:
-            return VerifyResult(False, f"checkpoint {checkpoint.size}: says {size}", 0)
+            raise LedgerBroken(f"checkpoint {checkpoint.size}: says {size}")
         wanted[size] = root
     folder = _witness_folder()
     for file in sorted(folder.glob("checkpoint-*.txt")) if folder and folder.is_dir() else []:
         try:
-            size, root = _checkpoint_facts(file.read_text(encoding="utf-8"))
-        except ValueError:
-            return VerifyResult(False, f"witness {file.name}: its signature does not hold", 0)
+            size, root = _checkpoint_facts(file.read_text(encoding="utf-8"), key)
+        except (OSError, ValueError):
+            raise LedgerBroken(f"witness {file.name}: its signature does not hold") from None
         if wanted.setdefault(size, root) != root:
-            return VerifyResult(False, f"checkpoint {size}: the witness saw another root", 0)
+            raise LedgerBroken(f"checkpoint {size}: the witness saw another root")
+    return wanted
+
+
+def _ensure_nodes(computed: Mapping[tuple[int, int], bytes]) -> None:
+    """The stored hashes are those of the leaves. Raises LedgerBroken, naming the first entry below a wrong one."""
+    by_level: dict[int, list[int]] = {}
+    for level, index in computed:
+        by_level.setdefault(level, []).append(index)
+    wrong: list[tuple[int, int]] = []
+    for level, places in by_level.items():
+        rows = Node.objects.filter(level=level, index__gte=min(places), index__lte=max(places))
+        stored = {row.index: bytes(row.digest) for row in rows}
+        wrong += [(i << level, level) for i in places if stored.get(i) != computed[level, i]]
+    if wrong:
+        entry, level = min(wrong, key=lambda w: (w[1], w[0]))
+        words = f"entry {entry} was changed" if level == 0 else f"a stored hash above entry {entry} was changed"
+        raise LedgerBroken(words)
+
+
+def _is_whole(leaf: Leaf) -> bool:
+    try:
+        return bool(json.loads(leaf.payload)["id"] == leaf.leaf_id and canonical(leaf.payload).decode() == leaf.payload)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _walk(wanted: Mapping[int, bytes]) -> tuple[int, int, dict[int, bytes]]:
+    """Number of entries and of hashes, and the root at each wanted size, from the leaves alone. Raises LedgerBroken."""
+    roots = {0: merkle.EMPTY}
     stack: list[tuple[int, bytes]] = []
-    expected = 0
-    for leaf in Leaf.objects.order_by("index").iterator(chunk_size=2000):
-        if leaf.index != expected:
-            return VerifyResult(False, f"entry {expected} is missing", expected)
-        try:
-            whole = json.loads(leaf.payload)["id"] == leaf.leaf_id and canonical(leaf.payload).decode() == leaf.payload
-        except (ValueError, KeyError):
-            whole = False
-        digest = merkle.leaf_hash(leaf.payload.encode())
-        node = Node.objects.filter(level=0, index=leaf.index).first()
-        if not whole or node is None or bytes(node.digest) != digest:
-            return VerifyResult(False, f"entry {leaf.index} was changed", leaf.index)
-        level_zero.clear()
-        level = 0
+    computed: dict[tuple[int, int], bytes] = {}
+    size = nodes = 0
+    for leaf in Leaf.objects.order_by("index").iterator(chunk_size=CHUNK):
+        if leaf.index != size:
+            raise LedgerBroken(f"entry {size} is missing")
+        if not _is_whole(leaf):
+            raise LedgerBroken(f"entry {size} was changed")
+        digest, level = merkle.leaf_hash(leaf.payload.encode()), 0
+        computed[0, size] = digest
         while stack and stack[-1][0] == level:
-            digest = merkle.node_hash(stack.pop()[1], digest)
-            level += 1
+            digest, level = merkle.node_hash(stack.pop()[1], digest), level + 1
+            computed[level, size >> level] = digest
         stack.append((level, digest))
-        expected += 1
-        if expected in wanted:
-            roots[expected] = _fold(stack)
-    roots.setdefault(0, merkle.EMPTY)
-    for size, root in sorted(wanted.items()):
-        if size > expected:
-            return VerifyResult(
-                False, f"entries {expected} to {size - 1} were cut off: a checkpoint covers {size}", expected
-            )
-        if roots.get(size) != root:
-            return VerifyResult(False, f"the first {size} entries are not those that were signed", expected)
-    return VerifyResult(True, "", expected)
+        size += 1
+        if size in wanted:
+            roots[size] = _fold(stack)
+        if len(computed) >= CHUNK:
+            _ensure_nodes(computed)
+            nodes += len(computed)
+            computed.clear()
+    _ensure_nodes(computed)
+    return size, nodes + len(computed), roots
+
+
+def verify_ledger(*, key: str | None = None) -> VerifyResult:
+    """Walk all leaves from 0, rebuild the tree, compare with stored hashes, checkpoints and the witness.
+
+    `key` is a verifier key to trust instead of our own. The result names the first fault.
+    """
+    size = 0
+    try:
+        wanted = _signed_roots(key)
+        size, nodes, roots = _walk(wanted)
+        for at, root in sorted(wanted.items()):
+            if at > size:
+                raise LedgerBroken(f"entries {size} to {at - 1} were cut off: a checkpoint covers {at}")
+            if roots.get(at) != root:
+                raise LedgerBroken(f"the first {at} entries are not those that were signed")
+        if Node.objects.count() != nodes:
+            raise LedgerBroken(f"hashes of entries beyond {size} are stored, but not the entries")
+    except LedgerBroken as broken:
+        return VerifyResult(False, str(broken), size)
+    return VerifyResult(True, "", size)
 
 
 def _fold(stack: list[tuple[int, bytes]]) -> bytes:
@@ -168,7 +216,3 @@ def export_ledger(folder: Path) -> None:
                 + "\n"
             )
     (folder / "key.txt").write_text(verifier_key(), encoding="utf-8")
-
-
-def digest_of(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

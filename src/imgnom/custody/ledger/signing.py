@@ -56,25 +56,51 @@ def verifier_key() -> str:
     return f"{name}+{_key_hash(name, public).hex()}+{base64.b64encode(b'\x01' + public).decode()}\n"
 
 
+def _opened(key: str) -> tuple[str, bytes, Ed25519PublicKey]:
+    """Name, key hash and public key of a verifier key. Raises ValueError."""
+    name, mark, body = key.strip().split("+", 2)
+    raw = base64.b64decode(body, validate=True)
+    if raw[:1] != b"\x01" or len(raw) != 33 or _key_hash(name, raw[1:]).hex() != mark:
+        raise ValueError("this is no verifier key")
+    return name, bytes.fromhex(mark), Ed25519PublicKey.from_public_bytes(raw[1:])
+
+
+def _ensure_note_text(text: str) -> None:
+    """C2SP: UTF-8 with no control character but the newline, and a newline at the end. Raises ValueError."""
+    if not text.endswith("\n") or any(ord(c) < 0x20 and c != "\n" for c in text):
+        raise ValueError("a note is plain text that ends with a newline")
+
+
 def sign_note(text: str) -> str:
-    """The note with our signature line. `text` must end with a newline."""
+    """The note with our signature line. `text` must end with a newline; raises ValueError."""
+    _ensure_note_text(text)
     name = origin()
     mark = _key_hash(name, _public()) + _signer().sign(text.encode())
     return f"{text}\n— {name} {base64.b64encode(mark).decode()}\n"
 
 
-def verify_note(note: str) -> str:
-    """The text of a note that our key signed. Raises ValueError otherwise."""
-    text, _, signatures = note.partition("\n\n")
+def verify_note(note: str, *, key: str | None = None) -> str:
+    """The text of a note that `key` (without one: ours) signed. Raises ValueError otherwise.
+
+    Lines of other signers are passed over; a line under this key's name and hash must hold.
+    """
+    name, mark, public = _opened(key or verifier_key())
+    head, separator, signatures = note.rpartition("\n\n")
+    text = head + "\n"
+    if not separator or not signatures.endswith("\n"):
+        raise ValueError("the note has another form")
+    _ensure_note_text(text)
     for line in signatures.splitlines():
         parts = line.split(" ")
-        if len(parts) == 3 and parts[1] == origin():
-            mark = base64.b64decode(parts[2])
+        if len(parts) != 3 or parts[0] != "—":
+            raise ValueError("the note has another form")
+        signature = base64.b64decode(parts[2], validate=True)
+        if parts[1] == name and signature[:4] == mark:
             try:
-                Ed25519PublicKey.from_public_bytes(_public()).verify(mark[4:], (text + "\n").encode())
+                public.verify(signature[4:], text.encode())
             except InvalidSignature:
                 break
-            return text + "\n"
+            return text
     raise ValueError("the note is not signed by this ledger's key")
 
 

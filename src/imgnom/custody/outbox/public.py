@@ -27,8 +27,9 @@ def record_act(
 
     Only names, tokens and numbers may be handed in: a personal value in the ledger could never be taken out again.
     """
+    leaf_id = secrets.token_hex(16)
     leaf = {
-        "id": secrets.token_hex(16),
+        "id": leaf_id,
         "time": now.astimezone(UTC).isoformat(timespec="seconds"),
         "act": act,
         "clause": clause,
@@ -40,5 +41,5 @@ def record_act(
         "outcome": outcome,
         "detail": dict(detail or {}),
     }
-    Outbox.objects.using(store).create(leaf_id=leaf["id"], payload=json.dumps(leaf, ensure_ascii=False), created_at=now)
-    return str(leaf["id"])
+    Outbox.objects.using(store).create(leaf_id=leaf_id, payload=json.dumps(leaf, ensure_ascii=False), created_at=now)
+    return leaf_id

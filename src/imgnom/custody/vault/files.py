@@ -9,7 +9,6 @@ from imgnom.custody.keys.public import (
     SealBroken,
     compact,
     context,
-    create_key,
     destroy_keys,
     find_key,
     find_or_create_key,
@@ -23,7 +22,7 @@ FILE = "file"
 
 def seal_file(token: str, content: bytes, target: BinaryIO, *, now: datetime) -> None:
     """Write `content` sealed under a new key of this file."""
-    key_id = find_key(token, FILE) or create_key(owner=token, klass=FILE, now=now)
+    key_id = find_or_create_key(owner=token, klass=FILE, now=now)
     open_key(key_id).seal_stream(content, target, bound_to=context("file", token))
 
 

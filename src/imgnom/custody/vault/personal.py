@@ -1,14 +1,20 @@
 """A personal value on its way: it shows itself only to who opens it on purpose."""
 
-from typing import NoReturn
+from typing import NoReturn, final
 
 from imgnom.custody.vault.errors import PersonalNotOpened
 
 
+def _refuse(_self: object, *_args: object, **_kwargs: object) -> NoReturn:
+    raise PersonalNotOpened("a personal value must be opened on purpose")
+
+
+@final
 class Personal:
-    """Refuses str, format, pickle, JSON, copying, iteration and comparison; its repr says nothing."""
+    """Refuses str, format, pickle, JSON, copying, iteration, comparison and change; its repr says nothing."""
 
     __slots__ = ("_value",)
+    _value: str
     do_not_call_in_templates = True
 
     def __init__(self, value: str) -> None:
@@ -16,13 +22,17 @@ class Personal:
 
     def open(self) -> str:
         """The plain value. Whoever calls this answers for where it goes."""
-        return self._value  # type: ignore[no-any-return]
+        return self._value
 
     def __repr__(self) -> str:
         return "<Personal>"
 
-    def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
-        raise PersonalNotOpened("a personal value must be opened on purpose")
 
-    __str__ = __format__ = __reduce__ = __reduce_ex__ = __getstate__ = __iter__ = __len__ = __bytes__ = _refuse  # type: ignore[assignment]
-    __copy__ = __deepcopy__ = __eq__ = __hash__ = __lt__ = __add__ = __contains__ = __getitem__ = _refuse  # type: ignore[assignment]
+# A template would call it unasked: with this mark `{{ value.open }}` stays empty.
+vars(Personal)["open"].alters_data = True
+
+for _name in (
+    "str", "format", "bytes", "bool", "len", "iter", "reversed", "contains", "getitem", "hash", "eq", "ne", "lt", "le", "gt", "ge", "add",
+    "radd", "mul", "rmul", "mod", "rmod", "int", "float", "index", "reduce", "reduce_ex", "getstate", "copy", "deepcopy", "setattr", "delattr",
+):  # fmt: skip
+    setattr(Personal, f"__{_name}__", _refuse)

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from imgnom.custody.keys.public import (
-    KeyDestroyed,
+    KeyUnknown,
     compact,
     context,
     create_key,
@@ -21,6 +21,7 @@ from imgnom.custody.keys.public import (
     read_key,
 )
 from imgnom.custody.outbox.public import record_act
+from imgnom.custody.transactions import hold_lock
 from imgnom.custody.vault.errors import SubjectFenced, ValueTaken
 from imgnom.custody.vault.models import BlindIndex, Fence, HeldName, Restriction, SealedValue
 from imgnom.policy.public import Actor, SubjectId
@@ -46,15 +47,22 @@ def new_subject(*, now: datetime) -> SubjectId:
 
 
 def ensure_not_fenced(subject: str) -> None:
+    """Inside the caller's transaction of the vault, and true until its end. Raises SubjectFenced."""
+    hold_lock("vault", f"fence of {subject}", shared=True)
     if Fence.objects.filter(subject=subject).exists():
         raise SubjectFenced(subject)
 
 
 def seal_value(subject: str, item: str, value: str, *, row: str = "", now: datetime) -> None:
-    """The value stands sealed under the subject's key, bound to subject, item and row. Raises SubjectFenced, KeyDestroyed."""
+    """The value stands sealed under the subject's key, bound to subject, item and row.
+
+    Raises SubjectFenced, KeyDestroyed, and KeyUnknown for a token that never was a subject.
+    """
     key_id = find_key(subject, SUBJECT)
     if key_id is None:
-        raise KeyDestroyed(subject)
+        if Fence.objects.filter(subject=subject).exists():
+            raise SubjectFenced(subject)
+        raise KeyUnknown(subject)
     sealed = open_key(key_id).seal(value.encode(), bound_to=bound_to(subject, item, row))
     with transaction.atomic(using="vault"):
         ensure_not_fenced(subject)
@@ -142,7 +150,10 @@ def lift_restriction(subject: str, item: str) -> None:
 
 
 def fence_subject(subject: str, *, now: datetime) -> None:
-    Fence.objects.get_or_create(subject=subject, defaults={"fenced_at": now})
+    """From now on nothing is written for this subject; whoever is writing just now is waited for."""
+    with transaction.atomic(using="vault"):
+        hold_lock("vault", f"fence of {subject}")
+        Fence.objects.get_or_create(subject=subject, defaults={"fenced_at": now})
 
 
 def destroy_subject(subject: str, *, now: datetime, by: Actor, clause: str) -> DestroyedSubject:

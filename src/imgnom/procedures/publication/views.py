@@ -15,6 +15,7 @@ from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.ledger.public import latest_checkpoint, verifier_key, verify_ledger
 from imgnom.policy.public import public_facts, render_articles, render_terms, words_for_period
 from imgnom.web.beat import is_late
+from imgnom.web.cookies import read_cookie, write_cookie
 from imgnom.web.guards import safe_next
 from imgnom.web.requests import Request
 from imgnom.web.responses import see_other
@@ -113,17 +114,10 @@ def cookies(request: Request) -> HttpResponse:
         chosen = (
             OPTIONAL if choice == "accept" else [c for c in OPTIONAL if c in request.POST] if choice == "choose" else []
         )
-        response.set_cookie(
-            "imgnom_cookies",
-            ".".join(chosen) or "none",
-            max_age=365 * 86400,
-            httponly=True,
-            samesite="Lax",
-            secure=settings.IMGNOM.is_https,
-        )
+        write_cookie(response, "imgnom_cookies", ".".join(chosen) or "none", max_age=365 * 86400)
         return response
     refused = request.headers.get("Sec-GPC") == "1"
-    chosen_now = [] if refused else request.COOKIES.get("imgnom_cookies", "").split(".")
+    chosen_now = [] if refused else read_cookie(request, "imgnom_cookies").split(".")
     return render(
         request,
         "publication/cookies.html",

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from imgnom.site.rehearsal.hunt import Find, Hunt
 from imgnom.site.rehearsal.visitor import Visitor
 
 SEOUL = ZoneInfo("Asia/Seoul")
+SETTLE_SECONDS = 10.0
 CODE = re.compile(r"\b(\d{6})\b")
 VERIFIER = Path(__file__).resolve().parents[4] / "tools" / "verify_ledger.py"
 # Tables that a scene counts; the names are ours, so none is ever put together from what somebody typed.
@@ -74,13 +76,22 @@ class Stage:
     # ── time and work ────────────────────────────────────────────────────────────────────────────────────────────
 
     def move_to(self, instant: datetime) -> None:
-        """Forward only, as the site's own clock goes."""
+        """Forward only, as the site's own clock goes, and not before the site has written what it saw until now."""
         if instant <= self.at:
             return
+        self.let_visits_settle()
         self.at = instant.astimezone(UTC)
         partial = self.home / "clock.part"
         partial.write_text(self.at.isoformat(), encoding="ascii")
         partial.replace(self.home / "clock")
+
+    def let_visits_settle(self) -> None:
+        """The site writes visits a moment after it answered; a clock that leaps years must not leap over that moment."""
+        from imgnom.community.visits.public import visits_waiting
+
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while visits_waiting(self.home / "cache") and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def work(self) -> None:
         """One round of the worker without its destructions: mail, withdrawals, ledger."""
@@ -95,6 +106,7 @@ class Stage:
 
     def retention(self) -> None:
         """Destroy what is due, as `imgnom retention run` does."""
+        self.let_visits_settle()
         from imgnom.procedures.retention.public import run_due
 
         report = run_due(now=self.at)

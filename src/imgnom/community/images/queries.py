@@ -1,0 +1,165 @@
+"""Lists and single pictures as pages show them: keyset pages, one rule of who may see, few queries.
+
+A page of the gallery is read as plain values, not as rows of the model: forty tiles cost one query.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+
+from imgnom.community.images.models import Image, ImageTag
+from imgnom.community.images.text import one_line
+
+PAGE = 40
+MAX_WORDS = 6
+OPEN_TO_ALL = Q(visibility="public", removed_reason="")
+
+
+@dataclass(frozen=True)
+class Card:
+    """One tile. Sizes in pixels of the files."""
+
+    number: int
+    public_id: str
+    title: str
+    alt: str
+    nickname: str | None
+    author_name: str
+    visibility: str
+    removed_reason: str
+    frames: int
+    thumbnail_width: int
+    thumbnail_height: int
+    preview_width: int
+    preview_height: int
+    placeholder: str
+
+
+_FIELDS = (
+    "pk", "public_id", "title", "alt", "author__nickname", "author_name", "visibility", "removed_reason", "frames", "thumbnail_width",
+    "thumbnail_height", "preview_width", "preview_height", "placeholder",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CardPage:
+    cards: tuple[Card, ...]
+    older: str
+    is_first: bool
+
+
+@dataclass(frozen=True)
+class ShownPicture:
+    """A picture for its page, with its neighbours among what everybody may see and its tags."""
+
+    image: Image
+    newer: str | None
+    older: str | None
+    authors_newer: str | None
+    authors_older: str | None
+
+
+def cursor_of(text: str | None) -> int | None:
+    """The row after which a page begins; what is no cursor begins at the newest."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def visible_images() -> QuerySet[Image]:
+    """What everybody may find in lists."""
+    return Image.objects.filter(OPEN_TO_ALL).select_related("author")
+
+
+def can_see(image: Image, *, member_id: int | None) -> bool:
+    """The one rule of who may see a picture (A1, A2): its owner always; others unless private or removed."""
+    if image.author_id is not None and image.author_id == member_id:
+        return True
+    return image.visibility in ("public", "unlisted") and not image.removed_reason
+
+
+def find_image(public_id: str) -> Image | None:
+    return Image.objects.select_related("author").filter(public_id=public_id).first()
+
+
+def visible_image(public_id: str, *, member_id: int | None) -> Image | None:
+    image = find_image(public_id)
+    return image if image is not None and can_see(image, member_id=member_id) else None
+
+
+def _neighbour(side: str, **same: OuterRef) -> Subquery:
+    among = Image.objects.filter(OPEN_TO_ALL, **{f"pk__{side}": OuterRef("pk")}, **same)
+    return Subquery(among.order_by("pk" if side == "gt" else "-pk").values("public_id")[:1])
+
+
+def shown_picture(public_id: str, *, member_id: int | None) -> ShownPicture | None:
+    """One query. A picture that stands in no list has no neighbours."""
+    row = (
+        Image.objects.select_related("author")
+        .annotate(
+            newer=_neighbour("gt"),
+            older=_neighbour("lt"),
+            authors_newer=_neighbour("gt", author=OuterRef("author")),
+            authors_older=_neighbour("lt", author=OuterRef("author")),
+        )
+        .filter(public_id=public_id)
+        .first()
+    )
+    if row is None or not can_see(row, member_id=member_id):
+        return None
+    if row.visibility != "public" or row.removed_reason:
+        return ShownPicture(row, None, None, None, None)
+    return ShownPicture(row, row.newer, row.older, row.authors_newer, row.authors_older)
+
+
+def tags_of(image: Image) -> list[str]:
+    return list(ImageTag.objects.filter(image=image).order_by("pk").values_list("tag__name", flat=True))
+
+
+def card_page(query: QuerySet[Image], *, after: str | None, size: int = PAGE) -> CardPage:
+    """Newest first, those older than the cursor; costs the same wherever it stands."""
+    cursor = cursor_of(after)
+    if cursor is not None:
+        query = query.filter(pk__lt=cursor)
+    cards = tuple(Card(*row) for row in query.order_by("-pk").values_list(*_FIELDS)[: size + 1])
+    older = str(cards[size - 1].number) if len(cards) > size else ""
+    return CardPage(cards[:size], older, is_first=cursor is None)
+
+
+def tags_on(cards: Sequence[Card], *, most: int = 8) -> list[str]:
+    """The tags that stand on these pictures most often."""
+    numbers = [card.number for card in cards]
+    found = Counter(ImageTag.objects.filter(image_id__in=numbers).values_list("tag__name", flat=True))
+    return [name for name, _ in found.most_common(most)]
+
+
+def with_tag(name: str) -> QuerySet[Image]:
+    tagged = ImageTag.objects.filter(tag__name=one_line(name).casefold())
+    return visible_images().filter(pk__in=tagged.values("image_id"))
+
+
+def of_member(member_id: int, *, show: str) -> QuerySet[Image]:
+    """`show` is a visibility or `removed`; only its owner is ever asked for other than `public`."""
+    mine = Image.objects.filter(author_id=member_id)
+    return mine.exclude(removed_reason="") if show == "removed" else mine.filter(visibility=show, removed_reason="")
+
+
+def found_by(text: str) -> QuerySet[Image]:
+    """Pictures that everybody may see and that hold every word: in title, description, a tag or the author's name."""
+    query = visible_images()
+    words = one_line(text).split()[:MAX_WORDS]
+    for word in words:
+        tagged = ImageTag.objects.filter(tag__name__icontains=word.lstrip("#").casefold() or word)
+        query = query.filter(
+            Q(title__icontains=word)
+            | Q(description__icontains=word)
+            | Q(pk__in=tagged.values("image_id"))
+            | Q(author__nickname__icontains=word.lstrip("@") or word)
+        )
+    return query if words else query.none()
+
+
+def own_images(public_ids: Sequence[str], *, member_id: int) -> list[Image]:
+    """In the order asked for; what is not this member's is left out."""
+    rows = {row.public_id: row for row in Image.objects.filter(public_id__in=public_ids, author_id=member_id)}
+    return [rows[public_id] for public_id in dict.fromkeys(public_ids) if public_id in rows]

@@ -1,0 +1,69 @@
+"""What is told about a file: what was taken out of it, and why another one was refused."""
+
+from collections.abc import Iterable
+
+from imgnom.community.images.errors import PictureError, PictureTooLarge, WrongType
+from imgnom.community.images.take_in import MAX_BYTES
+from imgnom.web.words import say
+
+MAX_MEGABYTES = MAX_BYTES // 1048576
+
+# In the order in which people care.
+KINDS = {
+    "place": say(ko="촬영 위치(GPS)", en="place (GPS)"),
+    "camera": say(ko="카메라와 촬영 정보", en="camera and shooting data"),
+    "time": say(ko="찍은 시각", en="time it was taken"),
+    "thumbnail": say(ko="파일 속 작은 미리보기", en="preview hidden in the file"),
+    "description": say(ko="파일에 적힌 설명", en="description in the file"),
+    "comment": say(ko="파일에 적힌 메모", en="comment in the file"),
+    "trailing": say(ko="파일 끝에 덧붙은 것", en="data after the picture's end"),
+    "other": say(ko="그 밖의 숨은 정보", en="other hidden data"),
+}
+
+_HEIC = say(
+    ko="HEIC는 아직 받지 못합니다. 휴대전화에서 JPEG로 바꾸어 올려 주세요.",
+    en="HEIC is not accepted yet. Save it as JPEG on the phone and upload that.",
+)
+_TYPES = say(
+    ko="JPEG, PNG, WebP, GIF 사진만 받습니다. 그 가운데 하나로 저장해 다시 올려 주세요.",
+    en="Only JPEG, PNG, WebP and GIF pictures are accepted. Save it as one of these and upload it again.",
+)
+_REASONS = {
+    "too-many-pixels": say(
+        ko="한 변 16,384픽셀, 모두 6천만 픽셀까지 받습니다. 크기를 줄여 다시 올려 주세요.",
+        en="Up to 16,384 px a side and 60 million pixels in all. Make it smaller and upload it again.",
+    ),
+    "bomb": say(
+        ko="파일 크기에 견주어 그림이 너무 크거나 장면이 너무 많습니다. 줄여서 다시 올려 주세요.",
+        en="The picture is far too large for its file, or has too many frames. Reduce it and upload it again.",
+    ),
+    "too-slow": say(
+        ko="여는 데 너무 오래 걸려 그만두었습니다. 크기를 줄여 다시 올려 주세요.",
+        en="Opening it took too long. Make it smaller and upload it again.",
+    ),
+}
+_BROKEN = say(
+    ko="사진으로 열리지 않는 파일입니다. 파일이 상했을 수 있으니 원본에서 다시 저장해 보세요.",
+    en="This file does not open as a picture. It may be damaged: save it again from the original.",
+)
+_TOO_LARGE = say(
+    ko=f"{MAX_MEGABYTES} MB까지 받습니다. 크기를 줄여 다시 올려 주세요.",
+    en=f"Up to {MAX_MEGABYTES} MB. Make it smaller and upload it again.",
+)
+
+
+def removed_words(kinds: Iterable[str]) -> list[str]:
+    """In the reader's language; a kind that has no word yet is told as other hidden data, never left out."""
+    found = set(kinds)
+    named = [str(words) for kind, words in KINDS.items() if kind in found and kind != "other"]
+    return [*named, str(KINDS["other"])] if found - (KINDS.keys() - {"other"}) else named
+
+
+def refusal_words(error: PictureError) -> str:
+    match error:
+        case PictureTooLarge():
+            return str(_TOO_LARGE)
+        case WrongType():
+            return str(_HEIC if "heic" in error.args else _TYPES)
+        case _:
+            return str(_REASONS.get(str(error.args[0]) if error.args else "", _BROKEN))
