@@ -25,15 +25,34 @@ def _start_django() -> None:
         sys.exit(f"imgnom: {error}")
 
 
+class NoSite(Exception):
+    """There is nothing here yet to work on."""
+
+
+def _start_site() -> None:
+    """Django, with the stores of a site that was served at least once. Raises NoSite."""
+    _start_django()
+    from django.db import connections
+
+    if "keys_epoch" not in connections["keys"].introspection.table_names():
+        raise NoSite("this home holds no site yet, or one of an older version. Start it once: imgnom serve")
+
+
 def _print(facts: Any, *, as_json: bool, words: Callable[[Any], str]) -> None:
     print(json.dumps(facts, ensure_ascii=False, indent=1, default=str) if as_json else words(facts))
+
+
+def _address(host: str, port: int) -> str:
+    """Where a browser on this machine finds a server that listens there."""
+    reach = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, nothing is bound
+    return f"http://[{reach}]:{port}" if ":" in reach else f"http://{reach}:{port}"
 
 
 def _serve(args: argparse.Namespace) -> int:
     if args.demo:
         os.environ["IMGNOM_MODE"] = "demo"
     if os.environ.get("IMGNOM_MODE") in ("demo", "rehearsal", "development"):
-        os.environ.setdefault("IMGNOM_BASE_URL", f"http://{args.host}:{args.port}")
+        os.environ.setdefault("IMGNOM_BASE_URL", _address(args.host, args.port))
     _start_django()
     from imgnom.site.serve import serve
 
@@ -41,7 +60,7 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _worker(args: argparse.Namespace) -> int:
-    _start_django()
+    _start_site()
     from imgnom.site.worker import run_worker
 
     return run_worker()
@@ -65,14 +84,14 @@ def _policy(args: argparse.Namespace) -> int:
 
 
 def _retention(args: argparse.Namespace) -> int:
-    _start_django()
+    _start_site()
     from imgnom.site.retention_command import retention_command
 
     return retention_command(args)
 
 
 def _ledger(args: argparse.Namespace) -> int:
-    _start_django()
+    _start_site()
     from imgnom.site.ledger_command import ledger_command
 
     return ledger_command(args)
@@ -83,21 +102,21 @@ def _keys(args: argparse.Namespace) -> int:
         from imgnom.site.keys_command import init_keyring
 
         return init_keyring()
-    _start_django()
+    _start_site()
     from imgnom.site.keys_command import keys_command
 
     return keys_command(args)
 
 
 def _staff(args: argparse.Namespace) -> int:
-    _start_django()
+    _start_site()
     from imgnom.site.staff_command import add_staff
 
     return add_staff(args)
 
 
 def _check(args: argparse.Namespace) -> int:
-    _start_django()
+    _start_site()
     from imgnom.site.invariants import check_invariants
 
     report = check_invariants()
@@ -131,8 +150,27 @@ def _manage(args: argparse.Namespace) -> int:
 
 
 def _not_yet(args: argparse.Namespace) -> int:
-    print(f"imgnom: {args.verb} is not built yet; see “Not yet” in docs/limits.md.", file=sys.stderr)
-    return 2
+    return _problem(args, f"{args.verb} is not built yet; see “Not yet” in docs/limits.md. Nothing was done.", status=2)
+
+
+def _problem(args: argparse.Namespace, words: str, *, status: int = 1) -> int:
+    """One line for people on standard error and, where a program reads, one object on standard output."""
+    if getattr(args, "json", False):
+        print(json.dumps({"ok": False, "problem": words}, ensure_ascii=False))
+    print(f"imgnom: {words}", file=sys.stderr)
+    return status
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError("give a number from 1 to 64")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -148,9 +186,9 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = verb("serve", _serve, "migrate, then run the site and its worker", with_json=False)
     serve.add_argument("--demo", action="store_true", help="a living demo site with a clock to turn")
-    serve.add_argument("--host", default="127.0.0.1")
-    serve.add_argument("--port", type=int, default=8000)
-    serve.add_argument("--workers", type=int, default=1)
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    serve.add_argument("--port", type=_port, default=8000, help="port to listen on (default 8000)")
+    serve.add_argument("--workers", type=_count, default=1, help="web processes (default 1)")
     serve.add_argument("--no-worker", action="store_true", help=argparse.SUPPRESS)  # the rehearsal is its own worker
     verb("worker", _worker, "run only the worker", with_json=False)
     rehearse = verb(
@@ -162,22 +200,22 @@ def _parser() -> argparse.ArgumentParser:
     rehearse.add_argument("--record", metavar="FILE", help=argparse.SUPPRESS)
     rehearse.add_argument("--keep", action="store_true", help="keep the throw-away home and say where it is")
     policy = verb("policy", _policy, "check, show or compare policy files")
-    policy.add_argument("act", choices=("check", "show", "diff"))
+    policy.add_argument("act", choices=("check", "show", "diff"), help="check it, print its text, or compare two")
     policy.add_argument("folders", nargs="*", help="policy folders; without one, IMGNOM_POLICY or the bundled policy")
     policy.add_argument("--lang", choices=("ko", "en"), default="ko")
     retention = verb("retention", _retention, "list what is due, or do all that is due")
-    retention.add_argument("act", choices=("due", "run"))
+    retention.add_argument("act", choices=("due", "run"), help="count what is due, or do all of it and return")
     retention.add_argument("--clock-is-right", action="store_true", help="after a jump of the real clock: go on")
     ledger = verb("ledger", _ledger, "verify, export or seal the ledger")
-    ledger.add_argument("act", choices=("verify", "export", "checkpoint"))
-    ledger.add_argument("path", nargs="?")
+    ledger.add_argument("act", choices=("verify", "export", "checkpoint"), help="verify all, write it out, or sign it")
+    ledger.add_argument("path", nargs="?", help="verify: an exported ledger, receipt or certificate; export: a folder")
     ledger.add_argument("--key", metavar="FILE", help="the verifier key to trust instead of our own")
     keys = verb("keys", _keys, "status of the keys, or turn the epoch")
-    keys.add_argument("act", choices=("init", "status", "turn"))
+    keys.add_argument("act", choices=("init", "status", "turn"), help="make a new site's keyring, count, or turn")
     staff = verb("staff", _staff, "add a staff account")
-    staff.add_argument("act", choices=("add",))
-    staff.add_argument("--login", required=True)
-    staff.add_argument("--role", required=True)
+    staff.add_argument("act", choices=("add",), help="make the account and print its enrolment link")
+    staff.add_argument("--login", required=True, help="the login ID of the new account")
+    staff.add_argument("--role", required=True, help="moderator, officer, administrator or auditor")
     verb("check", _check, "check the invariants of the stores")
     verb("doctor", _doctor, "look at the installation and say what is missing")
     for name, words in (
@@ -201,3 +239,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(args.does(args))
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has enough
+        return 1
+    except Exception as error:
+        words = _in_one_line(error)
+        if words is None:
+            raise
+        return _problem(args, words)
+
+
+def _in_one_line(error: Exception) -> str | None:
+    """What an operator can mend is told in a line; anything else is a fault of ours and keeps its traceback."""
+    from django.db import OperationalError, ProgrammingError
+
+    from imgnom.policy.public import PolicyError
+
+    if isinstance(error, PolicyError | NoSite):
+        return str(error)
+    if isinstance(error, OperationalError | ProgrammingError):
+        text = str(error).partition("\n")[0]
+        return f"a store cannot be used: {text}"
+    if "django.conf" not in sys.modules or not isinstance(error, _told_errors()):
+        return None
+    return str(error)
+
+
+def _told_errors() -> tuple[type[Exception], ...]:
+    from imgnom.custody.keys.public import KeysError
+    from imgnom.custody.ledger.public import LedgerError
+    from imgnom.site.clock import ClockWrong
+
+    return KeysError, LedgerError, ClockWrong

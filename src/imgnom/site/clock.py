@@ -2,8 +2,12 @@
 
 With a clock file (demo and rehearsal only) time stands still at the instant in it, an ISO 8601 text with an offset;
 the file is read anew at each call. Going backwards is refused: the highest instant seen is kept beside the file.
+Commands refuse a file that holds no instant or an earlier one. Pages and the worker go on at the highest instant
+seen and say so in the log, because a file that is just being written must not stop a site.
 """
 
+import fcntl
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -14,6 +18,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from imgnom.web.requests import Request
+
+log = logging.getLogger("imgnom.clock")
 
 
 class ClockWrong(Exception):
@@ -28,41 +34,96 @@ def parse_instant(text: str) -> datetime:
         raise ClockWrong("The clock file must hold one ISO 8601 instant, as 2026-11-22T09:00:00+09:00.") from None
     if instant.tzinfo is None:
         raise ClockWrong("The instant in the clock file has no offset; write it as 2026-11-22T09:00:00+09:00.")
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ClockWrong("The instant in the clock file lies outside the calendar.") from None
 
 
-def _highest_seen(file: Path) -> Path:
+def _mark_of(file: Path) -> Path:
     return file.with_name(file.name + ".highest")
 
 
-def read_clock_file(file: Path) -> datetime:
-    instant = parse_instant(file.read_text(encoding="utf-8"))
-    mark = _highest_seen(file)
-    highest = parse_instant(mark.read_text(encoding="utf-8")) if mark.exists() else None
+def highest_seen(file: Path) -> datetime | None:
+    """The latest instant that any process of this site has read from the file."""
+    try:
+        with _mark_of(file).open(encoding="utf-8") as mark:
+            fcntl.flock(mark, fcntl.LOCK_SH)
+            return parse_instant(mark.read())
+    except (FileNotFoundError, ClockWrong):  # a mark cut by a kill counts as none
+        return None
+
+
+def _move_mark(file: Path, instant: datetime) -> datetime | None:
+    """Raise the mark to `instant`; returns what it was, unchanged where that is later."""
+    with _mark_of(file).open("a+", encoding="utf-8") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        mark.seek(0)
+        try:
+            before = parse_instant(mark.read())
+        except ClockWrong:
+            before = None
+        if before is None or before < instant:
+            mark.truncate(0)
+            mark.write(instant.isoformat())
+        return before
+
+
+def _ensure_not_back(instant: datetime, highest: datetime | None) -> None:
     if highest is not None and instant < highest:
-        raise ClockWrong(f"The clock file went back from {highest.isoformat()} to {instant.isoformat()}: refused.")
+        raise ClockWrong(f"The clock went back from {highest.isoformat()} to {instant.isoformat()}: refused.")
+
+
+def read_clock_file(file: Path) -> datetime:
+    """Raises ClockWrong for anything but one instant that is not before the highest seen."""
+    try:
+        instant = parse_instant(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise ClockWrong("The clock file cannot be read.") from None
+    highest = highest_seen(file)
+    _ensure_not_back(instant, highest)
     if highest != instant:
-        partial = mark.with_name(f"{mark.name}.{os.getpid()}.{threading.get_ident()}")
-        partial.write_text(instant.isoformat(), encoding="utf-8")
-        partial.replace(mark)
+        _ensure_not_back(instant, _move_mark(file, instant))
     return instant
 
 
 def now() -> datetime:
-    """The present instant, in UTC."""
-    file = settings.IMGNOM.clock_file
-    if file is not None and file.exists():
+    """The present instant, in UTC. Raises ClockWrong."""
+    file: Path | None = settings.IMGNOM.clock_file
+    if file is None:
+        return datetime.now(UTC)  # noqa: TID251 - this is the clock
+    if file.exists():
         return read_clock_file(file)
-    return datetime.now(UTC)  # noqa: TID251 - this is the clock
+    real = datetime.now(UTC)  # noqa: TID251 - this is the clock
+    _ensure_not_back(real, highest_seen(file))
+    return real
+
+
+_told: set[str] = set()
+
+
+def now_or_highest() -> datetime:
+    """The present instant; while the clock file is wrong, the highest seen. Raises ClockWrong where there is none."""
+    try:
+        return now()
+    except ClockWrong as error:
+        file = settings.IMGNOM.clock_file
+        highest = highest_seen(file) if file is not None else None
+        if highest is None:
+            raise
+        if str(error) not in _told:
+            _told.add(str(error))
+            log.error("%s Time stands still at %s.", error, highest.isoformat())  # noqa: TRY400 - the line is the fact
+        return highest
 
 
 def set_clock(instant: datetime) -> None:
     """Write the clock file in one step. Raises ClockWrong if it would go back."""
     file: Path | None = settings.IMGNOM.clock_file
     if file is None:
-        raise ClockWrong("This site has no clock file.")
+        raise ClockWrong("This site has no clock file: IMGNOM_CLOCK_FILE is not set.")
     file.parent.mkdir(parents=True, exist_ok=True)
-    if file.exists() and instant < now():
+    if file.exists() and instant < now_or_highest():
         raise ClockWrong("Time goes forward only.")
     partial = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}")
     partial.write_text(instant.astimezone(UTC).isoformat(), encoding="utf-8")
@@ -76,5 +137,8 @@ class StampNow:
         self.get_response = get_response
 
     def __call__(self, request: Request) -> HttpResponse:
-        request.now = now()
+        try:
+            request.now = now_or_highest()
+        except ClockWrong as error:
+            return HttpResponse(f"imgnom: {error}\n", status=503, content_type="text/plain; charset=utf-8")
         return self.get_response(request)

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from imgnom.custody.ledger.public import (
+    LedgerError,
     export_ledger,
     latest_checkpoint,
     make_checkpoint,
@@ -21,12 +22,31 @@ VERIFIER = Path(__file__).resolve().parents[3] / "tools" / "verify_ledger.py"
 
 
 def _verify_path(args: argparse.Namespace) -> int:
+    """The outsider's tool does the work; its last line says what it found."""
     with tempfile.TemporaryDirectory() as folder:
         key = args.key
         if key is None:
             key = str(Path(folder, "key.txt"))
             Path(key).write_text(verifier_key(), encoding="utf-8")
-        return subprocess.run([sys.executable, str(VERIFIER), "--key", key, args.path], check=False).returncode
+        command = [sys.executable, str(VERIFIER), "--key", key, args.path]
+        if not args.json:
+            return subprocess.run(command, check=False).returncode
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        said = (done.stdout + done.stderr).strip().splitlines()
+        print(
+            json.dumps(
+                {"ok": done.returncode == 0, "problem": "" if done.returncode == 0 else said[-1] if said else "?"}
+            )
+        )
+        return done.returncode
+
+
+def _given_key(file: str | None) -> str | None:
+    """The verifier key in a file, or none. Raises LedgerError."""
+    try:
+        return Path(file).read_text(encoding="utf-8") if file else None
+    except (OSError, UnicodeDecodeError):
+        raise LedgerError("The file given with --key cannot be read.") from None
 
 
 def ledger_command(args: argparse.Namespace) -> int:
@@ -34,8 +54,9 @@ def ledger_command(args: argparse.Namespace) -> int:
         return _verify_path(args)
     sequence(now=now())
     if args.act == "checkpoint":
-        make_checkpoint(now=now())
-        print(latest_checkpoint(), end="")
+        made = make_checkpoint(now=now())
+        note = latest_checkpoint()
+        print(json.dumps({"size": made.size, "checkpoint": note}) if args.json else note, end="\n" if args.json else "")
         return 0
     if args.act == "export":
         if not args.path:
@@ -45,8 +66,7 @@ def ledger_command(args: argparse.Namespace) -> int:
         export_ledger(Path(args.path))
         print(json.dumps({"folder": args.path}) if args.json else f"The ledger stands in {args.path}.")
         return 0
-    key = Path(args.key).read_text(encoding="utf-8") if args.key else None
-    result = verify_ledger(key=key)
+    result = verify_ledger(key=_given_key(args.key))
     facts = {"ok": result.ok, "size": result.size, "problem": result.problem}
     print(
         json.dumps(facts, ensure_ascii=False)

@@ -3,36 +3,74 @@
 import argparse
 import json
 import sys
+import time
+from collections.abc import Mapping
+from typing import Any
 
 from imgnom.procedures.proofs.public import check_promises
 from imgnom.procedures.retention.public import list_due, run_due
 from imgnom.site.clock import now
-from imgnom.site.jump import clear_jump, jump_line, jumped
+from imgnom.site.jump import clear_jump, jump_line, watch_for_jump
+from imgnom.site.lease import Lease
+from imgnom.site.worker import LEASE
+from imgnom.web.beat import write_beat
+
+LOOK_SECONDS = 0.05
 
 
 def retention_command(args: argparse.Namespace) -> int:
     if args.act == "due":
         due = list_due(now=now())
-        print(json.dumps(due, ensure_ascii=False, indent=1, default=str) if args.json else _words(due))
+        print(json.dumps(due, ensure_ascii=False, indent=1) if args.json else _due_words(due))
         return 0
-    if args.clock_is_right:
+    jumped = watch_for_jump()
+    if jumped and args.clock_is_right:
         clear_jump()
-    if jumped():
+    elif jumped:
+        if args.json:
+            print(json.dumps({"ok": False, "problem": jump_line()}))
         print(f"imgnom: {jump_line()}", file=sys.stderr)
         return 1
-    report = run_due(now=now(), on_progress=None if args.json else _progress)
-    facts = report.as_json() | {"failed_checks": list(check_promises(now=now()))}
+    facts = _run(quiet=args.json)
     print(json.dumps(facts, ensure_ascii=False, indent=1, default=str) if args.json else _run_words(facts))
-    return 0 if not facts.get("errors") else 1
+    return 0 if not facts["errors"] else 1
 
 
-def _progress(line: str) -> None:
-    print(f"  {line}", file=sys.stderr)
+def _run(*, quiet: bool) -> dict[str, Any]:
+    """All that is due, one at a time with the worker of a live server."""
+    now()  # a wrong clock is told before anybody waits
+    lease = Lease(LEASE)
+    told = quiet
+    while not lease.try_take():
+        if not told:
+            print("  the worker is at it; waiting for its turn to end …", file=sys.stderr)
+            told = True
+        time.sleep(LOOK_SECONDS)
+
+    def step(name: str) -> None:
+        lease.beat()
+        if not quiet:
+            print(f"  {name}", file=sys.stderr)
+
+    with lease.kept():
+        at = now()
+        facts = run_due(now=at, on_progress=step).as_json()
+        if not facts["errors"]:
+            write_beat(alive_at=at, done_at=at)
+        facts["failed_checks"] = list(check_promises(now=at))
+    return facts
 
 
-def _words(due: object) -> str:
-    return json.dumps(due, ensure_ascii=False, indent=1, default=str)
+def _due_words(due: Mapping[str, int]) -> str:
+    waiting = [f"{record}: {count}" for record, count in due.items() if count]
+    return "\n".join(waiting) or "Nothing is due."
 
 
-def _run_words(facts: object) -> str:
-    return json.dumps(facts, ensure_ascii=False, indent=1, default=str)
+def _run_words(facts: Mapping[str, Any]) -> str:
+    lines = [f"{record}: {count} destroyed" for record, count in facts["destroyed"].items()]
+    lines += [f"certificate {number}" for number in facts["certificates"]]
+    lines += [f"{step}: failed ({error}); it is tried again" for step, error in facts["errors"].items()]
+    lines += [f"check failed: {name}; the board is red" for name in facts["failed_checks"]]
+    if facts["epoch"] is not None:
+        lines.append(f"keys stand in epoch {facts['epoch']}")
+    return "\n".join(lines) or "Nothing was due."

@@ -1,133 +1,259 @@
 """`imgnom serve`: migrate, check keys and policy, then one process tree of web server and worker.
 
-The parent supervises: a child that dies is started again; SIGTERM ends both within a few seconds.
+The parent supervises. A child that dies is started again, after a pause that grows while it keeps dying; a web server
+that never comes up ends the tree, because nobody would notice it otherwise. SIGTERM, SIGINT and SIGHUP end all within
+STOP_SECONDS; if the parent itself is killed the kernel tells the children (Linux).
 """
 
+import ctypes
+import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from types import FrameType
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
 
 from imgnom.custody.consent.public import adopt_policy
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import KeysError, ensure_keyring
 from imgnom.custody.ledger.public import make_checkpoint
 from imgnom.policy.public import PolicyError
-from imgnom.site.clock import now
+from imgnom.site.clock import ClockWrong, now
 from imgnom.site.databases import close_stores
 from imgnom.site.environment import mode_file
+from imgnom.web.beat import read_beat, write_beat
 
 STOP_SECONDS = 12
+LOOK_SECONDS = 0.2
+PAUSES_SECONDS = (1, 2, 5, 10, 30)
+# A child that lived this long was healthy: its next death is a first one.
+HEALTHY_SECONDS = 60
+WEB_TRIES = 4
+START_SECONDS = 90
 
 
 def migrate_all() -> None:
+    """Every store has the tables of this version; stores that have them already are left alone."""
     for alias in connections:
-        call_command("migrate", database=alias, interactive=False, verbosity=0)
+        executor = MigrationExecutor(connections[alias])
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            call_command("migrate", database=alias, interactive=False, verbosity=0)
 
 
 def prepare() -> None:
     """Everything that must be true before the doors open. Ends the process with one line otherwise."""
     try:
-        policy = policy_in_force()
-    except PolicyError as error:
-        sys.exit(f"imgnom: {error}")
-    if settings.IMGNOM.is_toy:
-        mode_file(settings.IMGNOM.home).write_text(settings.IMGNOM.mode, encoding="ascii")
-    try:
+        policy, at = policy_in_force(), now()
+        if settings.IMGNOM.is_toy:
+            mode_file(settings.IMGNOM.home).write_text(settings.IMGNOM.mode, encoding="ascii")
         if "keys_epoch" in connections["keys"].introspection.table_names():
             # Stores of another site, or of a real one under a toy's keyring, are left as they are.
-            ensure_keyring(now=now())
+            ensure_keyring(now=at)
         migrate_all()
-        ensure_keyring(now=now())
-    except KeysError as error:
+        ensure_keyring(now=at)
+    except (PolicyError, ClockWrong, KeysError, OSError) as error:
         sys.exit(f"imgnom: {error}")
-    adopt_policy(policy, now=now())
+    adopt_policy(policy, now=at)
     # The first one names the ledger; from then on the name stands, whatever the address.
-    make_checkpoint(now=now())
+    make_checkpoint(now=at)
+
+
+def ensure_port_is_free(host: str, port: int) -> None:
+    """Ends the process with one line where nobody could be served."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with closing(socket.socket(family, kind)) as probe:
+            # As the web server does; without it a port that was used a moment ago would look taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "a port is a number from 1 to 65535"
+        sys.exit(f"imgnom: {host}:{port} cannot be used ({reason}). Choose another with --host and --port.")
 
 
 def _web(host: str, port: int, workers: int) -> list[str]:
     return [
         sys.executable, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port),
-        "--workers", str(workers), "--blocking-threads", "4", "--workers-kill-timeout", "3s",
+        "--workers", str(workers), "--blocking-threads", "4", "--workers-kill-timeout", "3s", "--respawn-failed-workers",
         "--no-ws", "--log-level", "warning", "--no-access-log", "imgnom.site.wsgi:application",
     ]  # fmt: skip
 
 
-def _clean_environment() -> dict[str, str]:
+def _child_environment() -> dict[str, str]:
     return os.environ | {
         "DJANGO_SETTINGS_MODULE": "imgnom.site.settings",
         "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
     }
 
 
-class Tree:
-    def __init__(self, commands: list[list[str]]) -> None:
-        self._commands = commands
-        self._children: list[subprocess.Popen[bytes]] = []
-        self._stopping = False
+def _die_with_parent() -> Callable[[], None] | None:
+    """What the child does before it becomes itself: ask the kernel for SIGTERM when the parent is gone."""
+    if sys.platform != "linux":
+        return None
+    libc, parent, set_death_signal = ctypes.CDLL(None), os.getpid(), 1
 
-    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, env=_clean_environment())
+    def ask() -> None:
+        libc.prctl(set_death_signal, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask
+
+
+@dataclass
+class Child:
+    """A part of the tree: how to start it, how it fares. Seconds are monotonic."""
+
+    name: str
+    command: Sequence[str]
+    max_tries: int | None
+    process: subprocess.Popen[bytes] | None = None
+    group: int | None = None
+    started_at: float = 0.0
+    next_at: float = 0.0
+    deaths: int = field(default=0)
+
+    def start(self, at: float) -> None:
+        self.signal_group(signal.SIGKILL)  # whoever outlived the last one would keep its port
+        # Its own process group: Ctrl-C reaches the parent alone, which then ends the children in order.
+        self.process = subprocess.Popen(
+            self.command,
+            env=_child_environment(),
+            process_group=0,
+            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - the parent has one thread
+        )
+        self.group, self.started_at = self.process.pid, at
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """To the child and to all that it started."""
+        if self.group is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.group, number)
+
+    def look(self, at: float) -> bool:
+        """Start it when it is time; False once it has died too often."""
+        if self.process is None:
+            if at >= self.next_at:
+                self.start(at)
+            return True
+        if self.process.poll() is None:
+            return True
+        self.deaths = 1 if at - self.started_at >= HEALTHY_SECONDS else self.deaths + 1
+        self.next_at = at + PAUSES_SECONDS[min(self.deaths, len(PAUSES_SECONDS)) - 1]
+        print(
+            f"imgnom: the {self.name} stopped (status {self.process.returncode}); starting it again.",
+            file=sys.stderr,
+            flush=True,
+        )
+        self.process = None
+        self.signal_group(signal.SIGTERM)
+        return self.max_tries is None or self.deaths < self.max_tries
+
+    def end(self) -> None:
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                self.process.terminate()
+
+    def wait(self, deadline: float) -> None:
+        if self.process is None:
+            return
+        try:
+            self.process.wait(timeout=max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.signal_group(signal.SIGKILL)
+            self.process.wait(timeout=5)
+
+
+class Tree:
+    """Parent of web server and worker."""
+
+    def __init__(self, children: list[Child]) -> None:
+        self._children = children
+        self._stopping = False
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         self._stopping = True
 
-    def run(self) -> int:
-        self._children = [self._start(command) for command in self._commands]
-        quick_deaths = 0
+    def run(self, *, when_started: Callable[[], bool]) -> int:
+        """Until told to stop. `when_started` is asked until it says True."""
+        started, status, begun = False, 0, time.monotonic()
         while not self._stopping:
-            time.sleep(0.3)
-            for place, child in enumerate(self._children):
-                if child.poll() is None or self._stopping:
-                    continue
-                quick_deaths += 1
-                if quick_deaths > 5:
-                    print("imgnom: a part of the site keeps stopping; giving up.", file=sys.stderr)
-                    self._end()
-                    return 1
-                self._children[place] = self._start(self._commands[place])
+            at = time.monotonic()
+            looks = [child.look(at) for child in self._children]
+            if not all(looks) or (not started and at - begun > START_SECONDS):
+                print("imgnom: the site does not come up; giving up.", file=sys.stderr)
+                status = 1
+                break
+            started = started or when_started()
+            time.sleep(LOOK_SECONDS)
         self._end()
-        return 0
+        return status
 
     def _end(self) -> None:
         for child in self._children:
-            with suppress(ProcessLookupError):
-                child.terminate()
+            child.end()
         deadline = time.monotonic() + STOP_SECONDS
         for child in self._children:
-            try:
-                child.wait(timeout=max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.kill()
+            child.wait(deadline)
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether a page comes back; an open port alone is only the server's parent process."""
+    reach = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, nothing is bound
+    with closing(http.client.HTTPConnection(reach, port, timeout=2)) as connection:
+        try:
+            connection.request("GET", "/healthz", headers={"Host": urlsplit(settings.IMGNOM.base_url).netloc})
+            return connection.getresponse().status == HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+
+
+def welcome() -> str:
+    """The lines for whoever just started the site."""
+    base, demo = settings.IMGNOM.base_url, settings.IMGNOM.mode == "demo"
+    lines = [f"gallery     {base}/"]
+    if demo:
+        lines.append(f"demo        {base}/demo")
+    lines.append(f"promises    {base}/privacy/board")
+    if demo:
+        lines.append("rehearse    ./run rehearse")
+    return "\n".join(lines)
 
 
 def serve(*, host: str, port: int, workers: int, with_worker: bool = True) -> int:
+    ensure_port_is_free(host, port)
     prepare()
     if settings.IMGNOM.mode == "demo":
         from imgnom.site.demo.prepare import prepare_demo
 
         prepare_demo()
+    if with_worker and read_beat() is None:
+        write_beat(alive_at=now(), done_at=now())  # from here on the board counts the hours of a missing worker
     close_stores()
-    commands = [_web(host, port, workers)]
+    children = [Child("web server", _web(host, port, workers), WEB_TRIES)]
     if with_worker:
-        commands.append([sys.executable, "-m", "imgnom", "worker"])
-    tree = Tree(commands)
-    signal.signal(signal.SIGTERM, tree.stop)
-    signal.signal(signal.SIGINT, tree.stop)
-    base = settings.IMGNOM.base_url
-    lines = [f"gallery     {base}/"]
-    if settings.IMGNOM.mode == "demo":
-        lines += [f"demo        {base}/demo"]
-    lines += [f"promises    {base}/privacy/board"]
-    if settings.IMGNOM.mode == "demo":
-        lines += ["rehearse    ./run rehearse"]
-    print("\n".join(lines), flush=True)
-    return tree.run()
+        children.append(Child("worker", [sys.executable, "-m", "imgnom", "worker"], None))
+    tree = Tree(children)
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(name, tree.stop)
+
+    def started() -> bool:
+        if _answers(host, port):
+            print(welcome(), flush=True)
+            return True
+        return False
+
+    return tree.run(when_started=started)

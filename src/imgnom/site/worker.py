@@ -1,7 +1,8 @@
 """The worker: one supervised process that polls the due tables. Nothing depends on somebody opening a page.
 
 Each round does every kind of work that waits; a kind that fails is logged by its name and tried again next round.
-Leases and fencing live with each kind of work, so two workers, or a command beside the worker, do no harm.
+A round is done under a lease, so that of several workers, and of a command beside them, one works at a time; between
+two steps the holder makes sure that nobody took over while it slept.
 """
 
 import logging
@@ -10,18 +11,18 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from types import FrameType
 
-from django.conf import settings
 from django.db import close_old_connections
 
 from imgnom.community.members.public import deliver_mail
 from imgnom.custody.ledger.public import make_checkpoint, sequence
 from imgnom.procedures.proofs.public import check_promises
-from imgnom.procedures.retention.public import resume_withdrawals, run_due
-from imgnom.site.clock import now
-from imgnom.site.jump import watch_for_jump
+from imgnom.procedures.retention.public import RetentionReport, resume_withdrawals, run_due
+from imgnom.site.clock import now_or_highest
+from imgnom.site.jump import jump_line, watch_for_jump
+from imgnom.site.lease import Lease, LeaseLost
+from imgnom.web.beat import read_beat, write_beat
 from imgnom.web.throttle import purge as purge_limits
 
 log = logging.getLogger("imgnom.worker")
@@ -29,35 +30,65 @@ log = logging.getLogger("imgnom.worker")
 ROUND_SECONDS = 0.5
 RETENTION_EVERY = timedelta(minutes=10)
 CHECKS_EVERY = timedelta(hours=6)
-BEAT_FILE = "worker-beat"
+# After a run with errors; real time, so that a clock file that stands still does not stop the next try.
+RETENTION_RETRY_SECONDS = 30.0
+LEASE = "worker"
 
 
 class Worker:
     """The timetable. Intervals run on the site's clock, so that a moved clock brings its work at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, lease: Lease | None = None) -> None:
+        self._lease = lease or Lease(LEASE)
         self._last_retention: datetime | None = None
         self._last_checks: datetime | None = None
+        self._retry_at = 0.0
         self._stop = threading.Event()
+        self._asked = False
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         self._stop.set()
 
-    def do_round(self) -> None:
-        at = now()
+    def do_round(self) -> bool:
+        """One round under the lease; False where somebody else is at it."""
+        if not self._lease.try_take():
+            return False
+        with self._lease.kept():
+            self._work(now_or_highest())
+        return True
+
+    def _work(self, at: datetime) -> None:
         self._try("mail", lambda: deliver_mail(now=at))
         self._try("withdrawals", lambda: resume_withdrawals(now=at))
-        if not watch_for_jump() and self._retention_waits(at):
-            self._try("retention", lambda: run_due(now=at))
+        if not self._clock_jumped() and self._retention_waits(at):
+            self._try("retention", lambda: self._destroy_due(at))
             self._try("limits", purge_limits)
-            self._last_retention = at
         self._try("ledger", lambda: self._seal(at))
         if self._last_checks is None or at - self._last_checks >= CHECKS_EVERY:
             self._try("checks", lambda: self._check(at))
-        Path(settings.IMGNOM.home, BEAT_FILE).write_text(f"{time.time():.0f} {at.isoformat()}", encoding="ascii")
+        beat = read_beat()
+        write_beat(alive_at=at, done_at=self._last_retention or (beat.done_at if beat else at))
+
+    def _clock_jumped(self) -> bool:
+        waits = watch_for_jump()
+        if waits and not self._asked:
+            log.error("%s", jump_line())
+        self._asked = waits
+        return waits
 
     def _retention_waits(self, at: datetime) -> bool:
+        if time.monotonic() < self._retry_at:
+            return False
         return self._last_retention is None or at - self._last_retention >= RETENTION_EVERY
+
+    def _destroy_due(self, at: datetime) -> RetentionReport:
+        report = run_due(now=at, on_progress=lambda _step: self._lease.beat())
+        if report.errors:
+            self._retry_at = time.monotonic() + RETENTION_RETRY_SECONDS
+            log.error("retention is tried again: %s", ", ".join(f"{k} {v}" for k, v in report.errors.items()))
+        else:
+            self._last_retention = at
+        return report
 
     def _check(self, at: datetime) -> None:
         failed = check_promises(now=at)
@@ -70,8 +101,11 @@ class Worker:
             make_checkpoint(now=at)
 
     def _try(self, kind: str, work: Callable[[], object]) -> None:
+        self._lease.beat()
         try:
             work()
+        except LeaseLost:
+            raise
         except Exception as error:  # noqa: BLE001 - one kind of work must not stop the others
             log.error("worker %s failed: %s", kind, type(error).__name__)  # noqa: TRY400 - a traceback may carry values
         finally:
@@ -79,7 +113,14 @@ class Worker:
 
     def run(self) -> int:
         while not self._stop.is_set():
-            self._try("round", self.do_round)
+            try:
+                self.do_round()
+            except LeaseLost:
+                log.warning("another worker took over; this one waits its turn")
+            except Exception as error:  # noqa: BLE001 - a store that is away comes back
+                log.error("worker round failed: %s", type(error).__name__)  # noqa: TRY400 - no values
+            finally:
+                close_old_connections()
             self._stop.wait(ROUND_SECONDS)
         return 0
 

@@ -41,7 +41,9 @@ def has_just_said(*, image_id: int, body: str, by_member: int, now: datetime) ->
 
 def change_comment(comment: Comment, *, body: str) -> bool:
     """False when the comment is gone or was removed by staff in the meantime."""
-    return bool(Comment.objects.filter(pk=comment.pk, removed_reason="").update(body=body))
+    changed = Comment.objects.filter(pk=comment.pk, removed_reason="").update(body=body)
+    compact("default")  # the words before are gone from the store's log too
+    return bool(changed)
 
 
 def delete_comment(comment: Comment, *, now: datetime, by: Actor) -> bool:

@@ -85,8 +85,9 @@ def work(pyvips, data: bytes, kind: str) -> None:
         still = still.colourspace("srgb")
     wide, high = still.width, still.height
     parts, facts = [], {"width": wide, "height": high, "frames": frames, "sizes": {}}
-    preview = shrink(pyvips, data, kind, SIZES["preview"], frames)
-    thumb_source = shrink(pyvips, data, kind, SIZES["preview"], 1) if frames > 1 else preview
+    foreign = has_foreign_colours(probe)
+    preview = shrink(pyvips, data, kind, SIZES["preview"], frames, foreign)
+    thumb_source = shrink(pyvips, data, kind, SIZES["preview"], 1, foreign) if frames > 1 else preview
     thumbnail = thumb_source.thumbnail_image(SIZES["thumbnail"] * 2, height=SIZES["thumbnail"] * 2, size="down")
     for name, image in (("thumbnail", thumbnail), ("preview", preview)):
         encoded = image.write_to_buffer(".webp", Q=80, effort=1, keep="none")
@@ -97,12 +98,32 @@ def work(pyvips, data: bytes, kind: str) -> None:
     answer(json.dumps(facts).encode(), parts)
 
 
-def shrink(pyvips, data: bytes, kind: str, side: int, frames: int):
+def shrink(pyvips, data: bytes, kind: str, side: int, frames: int, foreign: bool):
     option = "[n=-1]" if frames > 1 else ""
-    made = pyvips.Image.thumbnail_buffer(
-        data, side, height=side, size="down", option_string=option, export_profile="srgb"
-    )
+    # A transform of colours costs more than everything else together, so that it is asked for only where it changes any.
+    colour = {"export_profile": "srgb"} if foreign else {}
+    made = pyvips.Image.thumbnail_buffer(data, side, height=side, size="down", option_string=option, **colour)
     return made.copy_memory()
+
+
+def has_foreign_colours(probe) -> bool:
+    """Whether the pixels are in other colours than sRGB: by their profile, or of four inks."""
+    if probe.interpretation == "cmyk":
+        return True
+    return bool(probe.get_typeof("icc-profile-data")) and not is_srgb(bytes(probe.get("icc-profile-data")))
+
+
+def is_srgb(profile: bytes) -> bool:
+    """By the profile's own description (ICC.1:2022, tag table at byte 128)."""
+    try:
+        for place in range(132, 132 + 12 * min(64, struct.unpack_from(">I", profile, 128)[0]), 12):
+            name, offset, length = struct.unpack_from(">4sII", profile, place)
+            if name == b"desc":
+                words = profile[offset : offset + min(length, 400)].replace(b"\0", b"")
+                return b"sRGB" in words
+    except struct.error:
+        pass
+    return False
 
 
 def colours(image) -> list:

@@ -23,6 +23,7 @@ from imgnom.community.images.queries import (
 )
 from imgnom.community.images.take_in import Taken, destroy_pictures, media_path, set_tags, sweep_orphans, upload_file
 from imgnom.community.images.text import several_lines
+from imgnom.custody.keys.public import compact
 from imgnom.custody.outbox.public import record_act
 from imgnom.custody.vault.public import open_file
 from imgnom.policy.public import Actor
@@ -80,6 +81,7 @@ def change_words(image: Image, *, title: str, description: str, alt: str, tags: 
             title=title, description=description, alt=alt, visibility=visibility or image.visibility
         )
         set_tags(image, tags)
+    compact("default")  # the words before are gone from the store's log too
 
 
 def original_of(image: Image) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from imgnom.community.members.letters import queue_letter
 from imgnom.community.members.models import CodeRequest, Enrolment, Letter, Member, MemberSession, PendingRegistration
 from imgnom.community.members.rules import canonical_username
 from imgnom.custody.guard.public import canonical_email
+from imgnom.custody.keys.public import compact
 from imgnom.custody.outbox.public import record_act
 from imgnom.custody.vault.public import decoy_subject, find_subject, forget_value, index_value, seal_value
 from imgnom.custody.vault.reveal import reveal
@@ -291,6 +292,7 @@ def change_nickname(member: Member, nickname: str, *, now: datetime) -> None:
             subject=member.subject,
             items=["nickname"],
         )
+    compact("default")  # the name before is gone from the store's log too
 
 
 def remove_member(member_id: int) -> None:

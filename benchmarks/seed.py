@@ -1,0 +1,152 @@
+"""A community of any size, written straight into the real stores: members with sealed values, pictures, comments.
+
+Rows only, made in bulk; the files of pictures exist for the member whose withdrawal is measured. The same numbers give
+the same community, so that a home is made once and kept.
+"""
+
+import random
+import secrets
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+
+from benchmarks.home import NOW, say
+
+BATCH = 2_000
+WORDS = [
+    "바다",
+    "노을",
+    "고양이",
+    "산길",
+    "첫눈",
+    "골목",
+    "시장",
+    "등불",
+    "강가",
+    "단풍",
+    "창가",
+    "새벽",
+    "빗길",
+    "다리",
+    "숲",
+    "항구",
+    "옥상",
+    "비탈",
+    "처마",
+    "들꽃",
+]
+
+
+def _in_batches[T](rows: Iterable[T]) -> Iterator[list[T]]:
+    rows = iter(rows)
+    while batch := list(islice(rows, BATCH)):
+        yield batch
+
+
+def seed_members(count: int, dice: random.Random) -> list[int]:
+    """Members with key, sealed ID, address and nickname, and blind indexes; returns their numbers."""
+    from imgnom.community.members.models import Member
+    from imgnom.custody.keys import hazmat
+    from imgnom.custody.keys.epochs import current_epoch, kek_of
+    from imgnom.custody.keys.models import DataKey
+    from imgnom.custody.vault.models import BlindIndex, SealedValue
+    from imgnom.custody.vault.values import SUBJECT, blind_digest, bound_to
+
+    epoch = current_epoch()
+    kek = kek_of(epoch)
+    keys, values, indexes, members = [], [], [], []
+    for number in range(count):
+        subject, key_id, raw = secrets.token_hex(13), secrets.token_hex(16), hazmat.new_key()
+        keys.append(
+            DataKey(
+                key_id=key_id, owner=subject, klass=SUBJECT, wrapped=hazmat.wrap(kek, raw), epoch=epoch, made_at=NOW
+            )
+        )
+        nickname = f"{dice.choice(WORDS)}{number}"
+        facts = {"username": f"member.{number}", "email": f"member.{number}@mail.example", "nickname": nickname}
+        for item, value in facts.items():
+            sealed = hazmat.DataKey(raw).seal(value.encode(), bound_to=bound_to(subject, item, ""))
+            values.append(SealedValue(subject=subject, item=item, row="", sealed=sealed, key_id=key_id, sealed_at=NOW))
+        for item in ("username", "email"):
+            indexes.append(BlindIndex(subject=subject, item=item, digest=blind_digest(item, facts[item])))
+        members.append(
+            Member(
+                subject=subject, nickname=nickname, nickname_key=nickname, password="!", joined_at=NOW - timedelta(days=dice.randrange(900))
+            )
+        )  # fmt: skip
+    for rows, model in ((keys, DataKey), (values, SealedValue), (indexes, BlindIndex), (members, Member)):
+        for batch in _in_batches(rows):
+            model.objects.bulk_create(batch)  # type: ignore[attr-defined]
+    return list(Member.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def seed_pictures(count: int, authors: list[int], dice: random.Random, *, files: Path | None = None) -> list[int]:
+    """Public pictures with a file key each; with `files`, small sealed and plain files too."""
+    from imgnom.community.images.models import Image
+    from imgnom.community.images.take_in import media_path
+    from imgnom.custody.keys import hazmat
+    from imgnom.custody.keys.epochs import current_epoch, kek_of
+    from imgnom.custody.keys.models import DataKey
+    from imgnom.custody.vault.files import FILE
+
+    epoch = current_epoch()
+    kek = kek_of(epoch)
+    before = Image.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    for batch in _in_batches(range(count)):
+        keys, rows = [], []
+        for number in batch:
+            token = secrets.token_hex(16)
+            wrapped = hazmat.wrap(kek, hazmat.new_key())
+            keys.append(
+                DataKey(
+                    key_id=secrets.token_hex(16), owner=token, klass=FILE, wrapped=wrapped, epoch=epoch, made_at=NOW
+                )
+            )
+            wide, high = dice.choice(((1600, 1067), (1067, 1600), (1600, 900), (1200, 1200)))
+            rows.append(
+                Image(
+                    public_id=secrets.token_urlsafe(8), author_id=dice.choice(authors), title=" ".join(dice.choices(WORDS, k=3)),
+                    description=" ".join(dice.choices(WORDS, k=20)), alt=" ".join(dice.choices(WORDS, k=5)), visibility="public", format="jpeg",
+                    bytes=3_000_000, width=4 * wide // 2, height=4 * high // 2, frames=1, thumbnail_width=wide * 2 // 5, thumbnail_height=high * 2 // 5,
+                    preview_width=wide, preview_height=high, removed=["camera"], media_token=token, placeholder=secrets.token_urlsafe(36)[:48],
+                    created_at=NOW - timedelta(minutes=count - number),
+                )
+            )  # fmt: skip
+            if files is not None:
+                for path in (
+                    media_path("originals", token),
+                    *(media_path("derived", token, s) for s in ("thumbnail", "preview")),
+                ):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(b"x" * 2_000)
+        DataKey.objects.bulk_create(keys)
+        Image.objects.bulk_create(rows)
+    return list(Image.objects.filter(pk__gt=before).order_by("pk").values_list("pk", flat=True))
+
+
+def seed_comments(places: Iterable[int], authors: list[int], dice: random.Random) -> None:
+    """One comment for every picture number in `places`, in that order."""
+    from imgnom.community.comments.models import Comment
+
+    for batch in _in_batches(places):
+        Comment.objects.bulk_create(
+            [
+                Comment(image_id=place, author_id=dice.choice(authors), body=" ".join(dice.choices(WORDS, k=12)), created_at=NOW)
+                for place in batch
+            ]
+        )  # fmt: skip
+
+
+def seed_community(*, pictures: int, comments: int, members: int, popular_comments: int) -> None:
+    """The oldest picture has `popular_comments`; the newest nine tenths share the rest, ten each where it reaches."""
+    dice = random.Random(7)
+    say(f"seeding {members} members, {pictures} pictures, {comments} comments (once) …")
+    people = seed_members(members, dice)
+    hung = seed_pictures(pictures, people, dice)
+    rest = comments - popular_comments
+    commented = hung[-max(1, rest // 10) :]
+    places = [place for place in commented for _ in range(10)][:rest]
+    dice.shuffle(places)
+    seed_comments([hung[0]] * popular_comments, people, dice)
+    seed_comments(places, people, dice)
