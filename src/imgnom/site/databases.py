@@ -17,6 +17,7 @@ from django.db import DatabaseError, connections
 from django.db.backends.postgresql.base import DatabaseWrapper as PostgresqlWrapper
 from psycopg import ProgrammingError
 from psycopg.conninfo import make_conninfo
+from psycopg_pool import ConnectionPool
 
 from imgnom.site.environment import STORES, Environment, EnvironmentError_, variable_of_store
 
@@ -149,8 +150,10 @@ def close_stores() -> None:
     Also the last thing a process does: the interpreter would wait in vain for the threads of an open pool.
     """
     connections.close_all()
-    for alias in list(PostgresqlWrapper._connection_pools):
-        connections[alias].close_pool()
+    # Asking a connection for its pool would open one; only those that exist are closed.
+    pools: dict[str, ConnectionPool] = vars(PostgresqlWrapper)["_connection_pools"]
+    while pools:
+        pools.popitem()[1].close()
 
 
 def ensure_reachable() -> None:

@@ -23,9 +23,9 @@ STEPS = {"day": "P1D", "months": "P3M", "years": "P5Y"}
 @require_safe
 def story(request: HttpRequest) -> HttpResponse:
     cast = [{"login": login, **facts} for login, facts in read_cast().items()]
-    return render(
-        request, "site/demo.html", {"cast": cast, "clock": now(), "frozen": settings.IMGNOM.clock_file.exists()}
-    )
+    file: Path | None = settings.IMGNOM.clock_file
+    frozen = file is not None and file.exists()
+    return render(request, "site/demo.html", {"cast": cast, "clock": now(), "frozen": frozen})
 
 
 @require_POST
