@@ -16,6 +16,7 @@ from imgnom.policy.public import (
     Deny,
     Held,
     LeavingFacts,
+    Policy,
     PolicyError,
     add_period,
     decide,
@@ -199,3 +200,10 @@ def test_wording_that_names_nothing_is_refused(tmp_path: Path) -> None:
     (folder / "articles.en.md").write_text("## 1. X\n\n[A0.1] {{records.nothing.period}}\n", encoding="utf-8")
     with pytest.raises(PolicyError, match=r"records\.nothing"):
         load_policy(folder)
+
+
+@pytest.mark.clause("A1.1")
+@pytest.mark.parametrize("policy", [IMGNOM, PIPA], ids=lambda p: p.id)
+def test_registration_asks_for_the_four_items_of_the_document_and_nothing_else(policy: Policy) -> None:
+    asked = {item.id for item in policy.items.values() if item.collected == "registration"}
+    assert asked == {"username", "password", "nickname", "email"}
