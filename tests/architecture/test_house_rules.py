@@ -58,37 +58,6 @@ def test_rooms_meet_only_at_their_doors(path: Path) -> None:
     assert wrong == []
 
 
-REVEALERS = {
-    "community/members",
-    "procedures/retention",
-    "procedures/rights",
-    "site/rehearsal",
-    "site/demo",
-    "custody/vault",
-    "custody/archive",
-}
-
-
-def test_plaintext_is_opened_only_where_it_is_listed() -> None:
-    """Whoever opens a personal value stands on this list, so that a new reader is a decision and not an accident."""
-    readers = {
-        "/".join(path.relative_to(SOURCE).parts[:2])
-        for path in _modules()
-        if any(name.startswith("imgnom.custody.vault.reveal") for name in _imports(path))
-    }
-    assert readers <= REVEALERS
-
-
-def test_cryptography_is_imported_in_two_places_only() -> None:
-    """One place for sealing and one for signing; nobody else makes or calls a primitive."""
-    users = {
-        path.relative_to(SOURCE).as_posix()
-        for path in _modules()
-        if any(n.split(".")[0] == "cryptography" for n in _imports(path))
-    }
-    assert users <= {"custody/vault/hazmat.py", "custody/keys/hazmat.py", "custody/ledger/signing.py"}
-
-
 def test_no_cascade_crosses_rooms_and_nothing_is_loaded_around_the_floors() -> None:
     """A forgotten table must fail loudly (PROTECT), and string imports would walk around the import rules."""
     wrong = []
