@@ -336,7 +336,7 @@ def answer(files: list[dict[str, object]] | None = None, **body: object) -> str:
     return json.dumps({"files": files} if files is not None else body)
 
 
-UP = {"name": "a.jpg", "id": "abc", "page_url": "/i/abc", "removed": ["GPS"], "error": None}
+UP = {"name": "a.jpg", "id": "abc", "page_url": "/i/abc", "removed": ["place"], "error": None}
 
 
 def choose(page: Page, *files: tuple[str, bytes]) -> None:
@@ -369,7 +369,8 @@ def reply(page: Page, status: int, body: str, **headers: str) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "shown"),
     [
-        (201, answer([UP]), "지운 것: GPS"),
+        (201, answer([UP]), "지운 것: 촬영 위치(GPS)"),
+        (201, answer([{**UP, "removed": ["of-next-year"]}]), "지운 것: 그 밖의 숨은 정보"),
         (201, answer([{**UP, "removed": []}]), "숨은 정보가 없었습니다"),
         (201, answer([{"id": "abc", "page_url": "/i/abc"}]), "숨은 정보가 없었습니다"),
         (201, answer([]), "올리지 못했습니다"),
@@ -471,7 +472,7 @@ def test_a_file_name_is_text_and_never_markup(uploading: Page) -> None:
     choose(uploading, ("<img src=x onerror=alert(1)>.jpg", b"x"))
     uploading.locator('.file[data-state="done"]').wait_for()
     assert uploading.locator('.file img[src="x"]').count() == 0
-    assert "<img src=x>" in uploading.inner_text(".file .doing")
+    assert "<img src=x onerror=alert(1)>.jpg" in uploading.inner_text(".file")
 
 
 @pytest.mark.clause("I11")
