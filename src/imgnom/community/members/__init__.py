@@ -1,1 +1,4 @@
-"""Members: joining, signing in, sessions, letters. The main database knows an ID and an e-mail only as random tokens."""
+"""Members: joining, signing in, sessions, letters (A1.1, A2.2a).
+
+The main database knows an ID and an e-mail only as random tokens; the values lie in the vault.
+"""

@@ -167,7 +167,7 @@ def create_staff(*, login: str, role: str, now: datetime) -> Staff:
     return Staff(login, role, password, secret, f"/staff/enrol/{token}")
 
 
-def change_password(member: Member, password: str, *, keep_sid: str, now: datetime) -> None:
+def change_password(member: Member, *, password: str, keep_sid: str, now: datetime) -> None:
     """All other sessions end."""
     with transaction.atomic():
         member.password = make_password(password)
@@ -227,7 +227,7 @@ def reset_password(*, token: str, code: str, password: str, now: datetime) -> No
     member = Member.objects.filter(subject=row.subject).first()
     if member is None:
         raise CodeWrong
-    change_password(member, password, keep_sid="", now=now)
+    change_password(member, password=password, keep_sid="", now=now)
 
 
 def begin_email_change(member: Member, email: str, *, now: datetime) -> str:
@@ -273,7 +273,7 @@ def confirm_email_change(member: Member, *, token: str, code: str, now: datetime
         )
 
 
-def change_nickname(member: Member, nickname: str, *, now: datetime) -> None:
+def change_nickname(member: Member, *, nickname: str, now: datetime) -> None:
     """Raises NicknameTaken."""
     from imgnom.community.members.join import ensure_nickname_free
     from imgnom.community.members.rules import nickname_key

@@ -227,7 +227,10 @@ def password(request: MemberRequest) -> HttpResponse:
     form = forms.NewPasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         enter.change_password(
-            request.member, form.cleaned_data["password1"], keep_sid=request.session["sid"], now=request.now
+            request.member,
+            password=form.cleaned_data["password1"],
+            keep_sid=request.session["sid"],
+            now=request.now,
         )
         return see_other("/me/privacy")
     return _form_page(
@@ -304,7 +307,7 @@ def enrol(request: Request, token: str) -> HttpResponse:
         if pyotp.TOTP(secret).verify(form.cleaned_data["code"], valid_window=1):
             member: Member = row.member
             seal_value(member.subject, "second_factor", secret, now=request.now)
-            enter.change_password(member, form.cleaned_data["password1"], keep_sid="", now=request.now)
+            enter.change_password(member, password=form.cleaned_data["password1"], keep_sid="", now=request.now)
             row.delete()
             del request.session["enrol_secret"]
             return see_other("/login")

@@ -33,6 +33,7 @@ from imgnom.custody.ledger.public import (
 )
 from imgnom.custody.vault.public import destroy_due_names, due_names
 from imgnom.policy.public import SYSTEM
+from imgnom.procedures.moderation.public import destroy_due_handler_records, due_handler_records
 from imgnom.procedures.retention.models import Withdrawal
 from imgnom.procedures.retention.withdraw_member import resume_withdrawals
 
@@ -91,15 +92,11 @@ def _tell_receipt(archive_ref: str, record: str, certificate: str, leaf: str, no
 
 
 def _handler_due(now: datetime) -> int:
-    from django.apps import apps
-
-    return apps.get_model("moderation", "HandlerRecord").objects.filter(ends_at__lte=now).count()
+    return due_handler_records(now=now)
 
 
 def _handler_destroy(now: datetime) -> tuple[int, tuple[str, ...]]:
-    from django.apps import apps
-
-    return apps.get_model("moderation", "HandlerRecord").objects.filter(ends_at__lte=now).delete()[0], ()
+    return destroy_due_handler_records(now=now), ()
 
 
 DESTROYERS = (

@@ -138,7 +138,7 @@ def edit(request: MemberRequest) -> HttpResponse:
         data = form.cleaned_data
         try:
             if data["nickname"] != before["nickname"]:
-                change_nickname(member, data["nickname"], now=request.now)
+                change_nickname(member, nickname=data["nickname"], now=request.now)
         except NicknameTaken:
             form.add_error(
                 "nickname",
