@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -511,6 +512,19 @@ def test_the_clock_keeps_the_highest_instant_and_refuses_what_is_before_it(home:
         clock.now_or_highest()
     with pytest.raises(clock.ClockWrong):
         clock.set_clock(now - timedelta(days=1))
+
+
+def test_a_clock_file_may_serve_another_site_from_an_earlier_day_and_nothing_is_written_beside_it(
+    home: Path, now: datetime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything written lies under the home: a file beside somebody's clock would outlive the site it belongs to."""
+    file = tmp_path / "clock"
+    for site, instant in (("one", now + timedelta(days=1000)), ("two", now)):
+        (tmp_path / site).mkdir()
+        monkeypatch.setattr(settings, "IMGNOM", replace(settings.IMGNOM, clock_file=file, home=tmp_path / site))
+        file.write_text(instant.isoformat())
+        assert clock.now() == instant
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clock", "one", "two"]
 
 
 def test_no_port_is_shared_by_two_servers(capsys: pytest.CaptureFixture[str]) -> None:

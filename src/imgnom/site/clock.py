@@ -1,7 +1,8 @@
 """The one clock. Everything else is handed `now`.
 
 With a clock file (demo and rehearsal only) time stands still at the instant in it, an ISO 8601 text with an offset;
-the file is read anew at each call. Going backwards is refused: the highest instant seen is kept beside the file.
+the file is read anew at each call. Going backwards is refused: the highest instant that this site saw is kept in its
+home, so that another site may live by the same file from an earlier day.
 Commands refuse a file that holds no instant or an earlier one. Pages and the worker go on at the highest instant
 seen and say so in the log, because a file that is just being written must not stop a site.
 """
@@ -40,23 +41,24 @@ def parse_instant(text: str) -> datetime:
         raise ClockWrong("The instant in the clock file lies outside the calendar.") from None
 
 
-def _mark_of(file: Path) -> Path:
-    return file.with_name(file.name + ".highest")
+def _mark() -> Path:
+    home: Path = settings.IMGNOM.home
+    return home / "clock.highest"
 
 
-def highest_seen(file: Path) -> datetime | None:
-    """The latest instant that any process of this site has read from the file."""
+def highest_seen() -> datetime | None:
+    """The latest instant that any process of this site has read from its clock file."""
     try:
-        with _mark_of(file).open(encoding="utf-8") as mark:
+        with _mark().open(encoding="utf-8") as mark:
             fcntl.flock(mark, fcntl.LOCK_SH)
             return parse_instant(mark.read())
     except (FileNotFoundError, ClockWrong):  # a mark cut by a kill counts as none
         return None
 
 
-def _move_mark(file: Path, instant: datetime) -> datetime | None:
+def _move_mark(instant: datetime) -> datetime | None:
     """Raise the mark to `instant`; returns what it was, unchanged where that is later."""
-    with _mark_of(file).open("a+", encoding="utf-8") as mark:
+    with _mark().open("a+", encoding="utf-8") as mark:
         fcntl.flock(mark, fcntl.LOCK_EX)
         mark.seek(0)
         try:
@@ -80,10 +82,10 @@ def read_clock_file(file: Path) -> datetime:
         instant = parse_instant(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         raise ClockWrong("The clock file cannot be read.") from None
-    highest = highest_seen(file)
+    highest = highest_seen()
     _ensure_not_back(instant, highest)
     if highest != instant:
-        _ensure_not_back(instant, _move_mark(file, instant))
+        _ensure_not_back(instant, _move_mark(instant))
     return instant
 
 
@@ -95,7 +97,7 @@ def now() -> datetime:
     if file.exists():
         return read_clock_file(file)
     real = datetime.now(UTC)  # noqa: TID251 - this is the clock
-    _ensure_not_back(real, highest_seen(file))
+    _ensure_not_back(real, highest_seen())
     return real
 
 
@@ -107,8 +109,7 @@ def now_or_highest() -> datetime:
     try:
         return now()
     except ClockWrong as error:
-        file = settings.IMGNOM.clock_file
-        highest = highest_seen(file) if file is not None else None
+        highest = highest_seen() if settings.IMGNOM.clock_file is not None else None
         if highest is None:
             raise
         if str(error) not in _told:
