@@ -1,4 +1,4 @@
-"""Which of the things held are due at an instant (A3.0a, A4.0): pure, so that ten years can be tried in a second."""
+"""Which of the things held are due at an instant (A3.0a, A3.0b, A4.0). Pure: ten years are tried in a second."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Every model field says whether it is personal: which item of the policy it holds, or why it is of no person.
 
-A field that says neither fails the system check, so nobody adds a column past the inventory (rule C1). Models of
+A field that says neither fails the system check, so nobody adds a column past the inventory (A1.0, rule C1). Models of
 Django's own apps are marked here; rooms mark theirs beside the fields.
 """
 

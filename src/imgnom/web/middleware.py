@@ -1,4 +1,8 @@
-"""What stands around every page: plain errors, headers, declared cookies, the language."""
+"""What stands around every page: plain errors, headers, declared cookies, the language.
+
+The headers let no page fetch from or tell another host (A5.0); the cookie guard lets none out
+that the policy does not list (A8.0, A8.1).
+"""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Words in pairs: Korean and English stand side by side and the reader's language picks one when shown.
+"""Words in pairs: Korean and English stand side by side and the reader's language picks one when shown (I11).
 
 No catalogue: the two are written, not translated, and a word without its other half cannot be written down.
 """

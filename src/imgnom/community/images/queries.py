@@ -1,5 +1,7 @@
 """Lists and single pictures as pages show them: keyset pages, one rule of who may see, few queries.
 
+What was deleted, removed or left is seen nowhere again (A7.4): every list begins with the same rule.
+
 A page of the gallery is read as plain values, not as rows of the model: forty tiles cost one query.
 """
 

@@ -42,6 +42,7 @@ def signup(request: Request) -> HttpResponse:
     if request.method != "POST":
         form = forms.SignupForm(initial={"age_group": request.GET.get("age_group")})
         return render(request, "members/signup.html", {"form": form})
+    # I3: who is under 14 leaves nothing of what was typed.
     if request.POST.get("age_group") == "under_14" or request.session.get("under_14"):
         request.session["under_14"] = True
         return render(request, "members/under_14.html")

@@ -1,4 +1,4 @@
-"""The keyring: a folder of small files. Written and synced once, read often, never made anew in silence (F17)."""
+"""The keyring: a folder of small files. Written and synced once, read often, never made anew in silence (I9)."""
 
 import fcntl
 import os

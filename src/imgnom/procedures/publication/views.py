@@ -1,4 +1,8 @@
-"""The public pages of the policy. They need no account and no cookie."""
+"""The public pages of the policy. They need no account and no cookie.
+
+Everything shown comes from the policy file: the effective date (S1), the officer (A9.1, A9.2, A9.3), what cookies are
+for, how to refuse them and what that costs (A8.2, A8.3, B2).
+"""
 
 from pathlib import Path
 from typing import Any

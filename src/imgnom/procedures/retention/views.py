@@ -1,4 +1,4 @@
-"""Leaving and the receipt."""
+"""Leaving, by oneself after the identity check (A7.2c), and the receipt (I6)."""
 
 from datetime import datetime
 from typing import Any
