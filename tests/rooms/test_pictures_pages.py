@@ -364,8 +364,12 @@ def test_what_staff_removed_is_shown_to_its_owner_with_the_reason(
     for client in (Client(), signed_in(other)):
         assert client.get(f"/i/{image.public_id}").status_code == 404
         assert client.get(f"/media/{image.public_id}/preview").status_code == 404
-    served = signed_in(author).get(f"/media/{image.public_id}/preview")
-    assert served["Cache-Control"] == "private, no-store"
+    own = signed_in(author)
+    for size in ("thumbnail", "preview", "original"):
+        assert own.get(f"/media/{image.public_id}/{size}").status_code == 404, "the files are gone for the owner too"
+    assert own.get(f"/i/{image.public_id}/edit").status_code == 403
+    assert f"/media/{image.public_id}" not in own.get(f"/i/{image.public_id}").content.decode()
+    assert f"/media/{image.public_id}" not in own.get(f"/@{quote('은수')}?show=removed").content.decode()
 
 
 @pytest.mark.clause("A2.1")

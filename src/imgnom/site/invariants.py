@@ -31,7 +31,7 @@ def _integrity() -> str:
 
 
 def _files() -> str:
-    for token, public_id in Image.objects.values_list("media_token", "public_id").iterator():
+    for token, public_id in Image.objects.filter(removed_reason="").values_list("media_token", "public_id").iterator():
         paths = (
             media_path("originals", token),
             media_path("derived", token, "thumbnail"),

@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "imgnom.community.members.middleware.LiveSession",
     "imgnom.community.visits.middleware.RecordVisit",
+    "imgnom.procedures.moderation.middleware.RecordHandling",
 ]
 
 TEMPLATES = [

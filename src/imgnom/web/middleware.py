@@ -35,7 +35,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "X-Frame-Options": "DENY",
 }
-PRIVATE = ("/me", "/desk", "/receipt", "/login", "/signup", "/reset", "/step-up")
+PRIVATE = ("/me", "/desk", "/receipt", "/login", "/signup", "/reset", "/step-up", "/staff")
 # Worded pages differ by language and by who is signed in; a picture's bytes do not.
 WORDED = ("text/", "application/json", "application/atom")
 

@@ -13,7 +13,7 @@ from imgnom.policy.public import Actor
 
 __all__ = [
     "Comment", "anonymise_comments", "change_comment", "count_comments", "delete_comment", "delete_comments", "delete_comments_on", "delete_picture",
-    "has_just_said", "keep_comments", "remove_comment_by_staff", "write_comment",
+    "discard_comment", "has_just_said", "keep_comments", "remove_comment_by_staff", "write_comment",
 ]  # fmt: skip
 MAX_BODY = 2000
 SAME_PRESS = timedelta(seconds=30)
@@ -56,6 +56,12 @@ def delete_comment(comment: Comment, *, now: datetime, by: Actor) -> bool:
     return gone
 
 
+def discard_comment(comment_id: int, *, now: datetime, by: Actor) -> bool:
+    """A comment whose author is gone is destroyed whole; False when it was gone already."""
+    comment = Comment.objects.filter(pk=comment_id).first()
+    return comment is not None and delete_comment(comment, now=now, by=by)
+
+
 def delete_picture(image: Image, *, now: datetime, by: Actor) -> None:
     """A picture with all that was said under it: comments first, then key, files and row.
 
@@ -87,11 +93,18 @@ def count_comments(member_id: int) -> int:
     return Comment.objects.filter(author_id=member_id).count()
 
 
+def _forget_removed(member_id: int) -> None:
+    """What staff removed says something to its author alone, and the author is leaving."""
+    Comment.objects.filter(author_id=member_id).exclude(removed_reason="").delete()
+
+
 def keep_comments(member_id: int, name: str) -> int:
+    _forget_removed(member_id)
     return Comment.objects.filter(author_id=member_id).update(author=None, author_name=name)
 
 
 def anonymise_comments(member_id: int) -> int:
+    _forget_removed(member_id)
     return Comment.objects.filter(author_id=member_id).update(author=None, author_name="")
 
 
@@ -120,8 +133,13 @@ def delete_comments_on(member_id: int, *, only_private: bool) -> int:
 
 
 def remove_comment_by_staff(comment_id: int, *, reason: str, by: Actor, now: datetime) -> bool:
+    """Its words are gone for good; the author keeps the place and the reason. False when it was gone already."""
     with transaction.atomic():
-        changed = Comment.objects.filter(pk=comment_id, removed_reason="").update(removed_reason=reason[:500])
+        changed = Comment.objects.filter(pk=comment_id, removed_reason="").update(
+            removed_reason=reason[:500], body="", author_name=""
+        )
         if changed:
             record_act(store="default", act="remove_comment", clause="A2.1", by=by, now=now, items=["comment_text"])
+    if changed:
+        compact("default")
     return bool(changed)

@@ -21,7 +21,15 @@ from imgnom.community.images.queries import (
     visible_image,
     visible_images,
 )
-from imgnom.community.images.take_in import Taken, destroy_pictures, media_path, set_tags, sweep_orphans, upload_file
+from imgnom.community.images.take_in import (
+    Taken,
+    destroy_files,
+    destroy_pictures,
+    media_path,
+    set_tags,
+    sweep_orphans,
+    upload_file,
+)
 from imgnom.community.images.text import several_lines
 from imgnom.custody.keys.public import compact
 from imgnom.custody.outbox.public import record_act
@@ -67,10 +75,22 @@ def delete_images(
 
 
 def remove_by_staff(public_id: str, *, reason: str, by: Actor, now: datetime) -> bool:
+    """Key and files are gone for good; the owner keeps a title and the reason. False when it was gone already.
+
+    The mark stands before the files go: after a kill in between nothing is served, and the sweep finishes the work.
+    """
     with transaction.atomic():
-        changed = Image.objects.filter(public_id=public_id, removed_reason="").update(removed_reason=reason[:500])
+        changed = Image.objects.filter(public_id=public_id, removed_reason="").update(
+            removed_reason=reason[:500], description="", alt="", placeholder=""
+        )
         if changed:
             record_act(store="default", act="remove_picture", clause="A2.1", by=by, now=now, items=["image_file"])
+    image = find_image(public_id) if changed else None
+    if image is not None:
+        set_tags(image, "")
+        destroy_files([image], now=now, by=by, clause="A2.1")
+        compact("default")
+        compact("keys")
     return bool(changed)
 
 
@@ -93,7 +113,7 @@ def zip_of(member_id: int) -> bytes:
     target = io.BytesIO()
     words = []
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for number, image in enumerate(Image.objects.filter(author_id=member_id).order_by("pk"), 1):
+        for number, image in enumerate(Image.objects.filter(author_id=member_id, removed_reason="").order_by("pk"), 1):
             name = f"{number:05d}.{'jpg' if image.format == 'jpeg' else image.format}"
             archive.writestr(name, b"".join(original_of(image)))
             words.append(

@@ -147,8 +147,8 @@ def set_tags(image: Image, text: str) -> None:
     Tag.objects.filter(imagetag__isnull=True).delete()
 
 
-def destroy_pictures(images: list[Image], *, now: datetime, by: Actor, clause: str) -> tuple[str, ...]:
-    """Keys, files, rows, in this order; repeating it is harmless. Returns the destroyed keys."""
+def destroy_files(images: list[Image], *, now: datetime, by: Actor, clause: str) -> tuple[str, ...]:
+    """Keys, then files; repeating it is harmless. Returns the destroyed keys."""
     keys = destroy_file_keys([image.media_token for image in images], now=now, by=by, clause=clause)
     for image in images:
         for path in (
@@ -156,6 +156,12 @@ def destroy_pictures(images: list[Image], *, now: datetime, by: Actor, clause: s
             *(media_path("derived", image.media_token, size) for size in SIZES),
         ):
             erase_file(path)
+    return keys
+
+
+def destroy_pictures(images: list[Image], *, now: datetime, by: Actor, clause: str) -> tuple[str, ...]:
+    """Keys, files, rows, in this order; repeating it is harmless. Returns the destroyed keys."""
+    keys = destroy_files(images, now=now, by=by, clause=clause)
     ids = [image.pk for image in images]
     with transaction.atomic():
         ImageTag.objects.filter(image_id__in=ids).delete()
@@ -187,11 +193,11 @@ def erase_file(path: Path) -> None:
 
 
 def sweep_orphans(*, now: datetime, older_than: timedelta = timedelta(hours=1)) -> int:
-    """Files that no row knows, left by a kill."""
+    """Files that no row knows or whose picture staff removed, left by a kill."""
     import time
 
     root = Path(settings.IMGNOM.media_root)
-    known = set(Image.objects.values_list("media_token", flat=True))
+    known = set(Image.objects.filter(removed_reason="").values_list("media_token", flat=True))
     swept = 0
     for path in root.rglob("*.*") if root.exists() else []:
         token = path.name.split(".")[0].split("-")[0]

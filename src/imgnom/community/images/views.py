@@ -33,6 +33,7 @@ from imgnom.community.images.text import one_line
 from imgnom.community.images.words import KINDS, MAX_MEGABYTES, refusal_words
 from imgnom.community.members.public import member_by_nickname
 from imgnom.web.address import client_address, limit_key
+from imgnom.web.errors import plain
 from imgnom.web.guards import login_required_page
 from imgnom.web.requests import MemberRequest, Request
 from imgnom.web.responses import see_other, wants_json
@@ -194,6 +195,8 @@ def _own(request: MemberRequest, public_id: str) -> Image:
 @login_required_page
 def edit(request: MemberRequest, public_id: str) -> HttpResponse:
     image = _own(request, public_id)
+    if image.removed_reason:
+        return plain(request, 403)
     if request.method == "POST":
         form = PictureForm(request.POST)
         if form.is_valid():
@@ -237,9 +240,9 @@ def _bytes_of(image: Image, size: str) -> HttpResponseBase:
 @require_safe
 def file(request: Request, public_id: str, size: str) -> HttpResponseBase:
     image = visible_image(public_id, member_id=request.member.pk if request.member else None)
-    if image is None:
+    if image is None or image.removed_reason:
         raise Http404
-    is_shared = image.visibility != "private" and not image.removed_reason
+    is_shared = image.visibility != "private"
     etag = _etag(image, size)
     response = HttpResponse(status=304) if is_shared and _is_known(request, etag) else _bytes_of(image, size)
     response["Content-Security-Policy"] = SANDBOX

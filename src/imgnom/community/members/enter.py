@@ -1,5 +1,6 @@
 """Signing in, sessions, second factor, passwords (A2.2a, A2.2c, threats N1–N4)."""
 
+import hashlib
 import secrets
 import time
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from imgnom.web.guards import mark_step_up
 from imgnom.web.requests import Request
 from imgnom.web.throttle import hit
 
+ENROLMENT_DAYS = 2
 STAFF_ROLES = ("moderator", "officer", "administrator", "auditor")
 # Compared with when nobody is found, so that the answer takes the same time.
 _DUMMY = make_password("imgnom: nobody has this password")
@@ -34,6 +36,7 @@ _DUMMY = make_password("imgnom: nobody has this password")
 
 @dataclass(frozen=True)
 class Staff:
+    subject: str
     login: str
     role: str
     password: str
@@ -150,6 +153,23 @@ def prove_second_factor(member: Member, code: str, *, now: datetime) -> None:
     raise CodeWrong
 
 
+def enrolment_digest(token: str) -> str:
+    """What is kept of an enrolment link: who reads the table cannot use it."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def enrol_staff(row: Enrolment, *, password: str, secret: str, code: str, now: datetime) -> None:
+    """The link is used up, password and second factor are set anew, and every session ends. Raises CodeWrong."""
+    totp, step = pyotp.TOTP(secret), int(time.time()) // 30
+    used = next((s for s in (step, step - 1, step + 1) if secrets.compare_digest(totp.at(s * 30), code.strip())), None)
+    if used is None or not Enrolment.objects.filter(pk=row.pk, ends_at__gt=now).delete()[0]:
+        raise CodeWrong
+    member = row.member
+    seal_value(member.subject, "second_factor", secret, now=now)
+    Member.objects.filter(pk=member.pk).update(last_totp_step=used)
+    change_password(member, password=password, keep_sid="", now=now)
+
+
 def create_staff(*, login: str, role: str, now: datetime) -> Staff:
     """A staff account with password, second factor and a one-time link to set both anew."""
     password, secret = secrets.token_urlsafe(15), pyotp.random_base32()
@@ -163,8 +183,10 @@ def create_staff(*, login: str, role: str, now: datetime) -> Staff:
     )
     seal_value(card.subject, "second_factor", secret, now=now)
     token = secrets.token_urlsafe(32)
-    Enrolment.objects.create(token=token, member_id=card.id, ends_at=now + timedelta(days=2))
-    return Staff(login, role, password, secret, f"/staff/enrol/{token}")
+    Enrolment.objects.create(
+        token=enrolment_digest(token), member_id=card.id, ends_at=now + timedelta(days=ENROLMENT_DAYS)
+    )
+    return Staff(card.subject, login, role, password, secret, f"/staff/enrol/{token}")
 
 
 def change_password(member: Member, *, password: str, keep_sid: str, now: datetime) -> None:

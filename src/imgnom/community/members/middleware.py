@@ -13,6 +13,9 @@ from imgnom.web.requests import Request
 
 VISITOR = Actor("visitor", None)
 TOUCH_EVERY = timedelta(hours=1)
+# Whoever can open the desk is signed out when nobody moves; looked at often enough for the minute to be right.
+STAFF_IDLE = timedelta(minutes=15)
+STAFF_TOUCH = timedelta(seconds=30)
 
 
 class LiveSession:
@@ -28,15 +31,19 @@ class LiveSession:
     def _recognise(self, request: Request) -> None:
         now = request.now
         row = MemberSession.objects.select_related("member").filter(sid=request.session.get("sid", "")).first()
+        staff = row is not None and row.member.role != "member"
         if (
             row is None
             or row.ends_at <= now
             or row.epoch != row.member.session_epoch
             or row.member.state == "withdrawn"
+            or (staff and now - row.last_seen >= STAFF_IDLE)
         ):
+            if staff and row is not None:
+                row.delete()
             request.session.flush()
             return
-        if now - row.last_seen >= TOUCH_EVERY:
+        if now - row.last_seen >= (STAFF_TOUCH if staff else TOUCH_EVERY):
             MemberSession.objects.filter(pk=row.pk).update(last_seen=now, ends_at=record_end("session", now))
         request.member = row.member
         request.actor = Actor(row.member.role, row.member.subject)

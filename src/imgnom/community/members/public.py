@@ -31,15 +31,16 @@ from imgnom.community.members.join import (
     due_registrations,
 )
 from imgnom.community.members.letters import deliver_mail, queue_letter
+from imgnom.community.members.middleware import STAFF_IDLE
 from imgnom.community.members.models import Member, MemberSession
 from imgnom.community.members.rules import canonical_username, check_nickname, nickname_key
 
 __all__ = [
-    "STAFF_ROLES", "CodeWrong", "LoginWrong", "MemberCard", "MemberError", "NicknameTaken", "UsernameTaken", "begin_email_change",
+    "STAFF_IDLE", "STAFF_ROLES", "CodeWrong", "LoginWrong", "MemberCard", "MemberError", "NicknameTaken", "UsernameTaken", "begin_email_change",
     "canonical_username", "change_nickname", "check_nickname", "confirm_email_change", "create_confirmed_member", "create_staff",
     "deliver_mail", "destroy_codes", "destroy_letters", "destroy_registrations", "destroy_sessions", "due_codes", "due_letters",
     "due_registrations", "due_sessions", "end_all_sessions", "end_session", "mark_withdrawn", "member_by_id", "member_by_nickname",
-    "member_by_subject", "nickname_key", "queue_letter", "registration_fields", "remove_member", "session_count", "sign_in_as_demo",
+    "member_by_subject", "nickname_key", "queue_letter", "registration_fields", "remove_member", "role_of", "session_count", "sign_in_as_demo",
 ]  # fmt: skip
 
 
@@ -58,6 +59,11 @@ def member_by_nickname(nickname: str) -> MemberCard | None:
         nickname_key=nickname_key(nickname), state__in=("active", "restricted", "suspended")
     ).first()
     return card_of(member) if member else None
+
+
+def role_of(subject: str) -> str | None:
+    """`member` or a role of the staff; None for nobody."""
+    return Member.objects.filter(subject=subject).values_list("role", flat=True).first()
 
 
 def session_count(member_id: int, *, now: datetime) -> int:

@@ -10,8 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from imgnom.community.members import enter, forms, join
 from imgnom.community.members.errors import CodeWrong, LoginWrong, NicknameTaken, RegistrationGone, UsernameTaken
-from imgnom.community.members.models import Enrolment, Member, MemberSession
-from imgnom.custody.vault.public import seal_value
+from imgnom.community.members.models import Enrolment, MemberSession
 from imgnom.web.address import client_address, limit_key
 from imgnom.web.guards import login_required_page, mark_step_up, safe_next, step_up_required
 from imgnom.web.requests import MemberRequest, Request
@@ -299,20 +298,25 @@ def sessions(request: MemberRequest) -> HttpResponse:
 
 @get_or_post
 def enrol(request: Request, token: str) -> HttpResponse:
-    row = Enrolment.objects.select_related("member").filter(token=token, ends_at__gt=request.now).first()
+    row = (
+        Enrolment.objects.select_related("member")
+        .filter(token=enter.enrolment_digest(token), ends_at__gt=request.now)
+        .first()
+    )
     if row is None:
         raise Http404
     form = forms.ResetConfirmForm(request.POST or None)
     secret = request.session.setdefault("enrol_secret", pyotp.random_base32())
     if request.method == "POST" and form.is_valid():
-        if pyotp.TOTP(secret).verify(form.cleaned_data["code"], valid_window=1):
-            member: Member = row.member
-            seal_value(member.subject, "second_factor", secret, now=request.now)
-            enter.change_password(member, password=form.cleaned_data["password1"], keep_sid="", now=request.now)
-            row.delete()
+        try:
+            enter.enrol_staff(
+                row, password=form.cleaned_data["password1"], secret=secret, code=form.cleaned_data["code"], now=request.now
+            )  # fmt: skip
+        except CodeWrong:
+            form.add_error("code", say(ko="번호가 맞지 않습니다.", en="The number is wrong."))
+        else:
             del request.session["enrol_secret"]
             return see_other("/login")
-        form.add_error("code", say(ko="번호가 맞지 않습니다.", en="The number is wrong."))
     uri = pyotp.TOTP(secret).provisioning_uri(name=row.member.nickname, issuer_name="imgnom")
     picture = SafeString(segno.make(uri).svg_inline(scale=5, omitsize=False))
     return _form_page(

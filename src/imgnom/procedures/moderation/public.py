@@ -1,14 +1,13 @@
-"""The door of moderation: how long the desk's own records are kept (X4)."""
+"""The door of the desk."""
 
-from datetime import datetime
+from imgnom.procedures.moderation.ending import (
+    destroy_handler_records,
+    destroy_right_grants,
+    due_handler_records,
+    due_right_grants,
+)
+from imgnom.procedures.moderation.handling import record_grant, record_handling
 
-from imgnom.procedures.moderation.models import HandlerRecord
-
-
-def due_handler_records(*, now: datetime) -> int:
-    return HandlerRecord.objects.filter(ends_at__lte=now).count()
-
-
-def destroy_due_handler_records(*, now: datetime) -> int:
-    """None is left past its end; returns how many were."""
-    return HandlerRecord.objects.filter(ends_at__lte=now).delete()[0]
+__all__ = [
+    "destroy_handler_records", "destroy_right_grants", "due_handler_records", "due_right_grants", "record_grant", "record_handling",
+]  # fmt: skip

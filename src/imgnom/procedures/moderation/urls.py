@@ -7,4 +7,5 @@ urlpatterns = [
     path("desk", views.desk, name="desk"),
     path("desk/records", views.records, name="records"),
     path("desk/remove/<str:kind>/<str:key>", views.remove, name="remove"),
+    path("desk/<str:kind>/<str:key>", views.one, name="one"),
 ]

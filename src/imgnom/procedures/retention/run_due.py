@@ -33,7 +33,12 @@ from imgnom.custody.ledger.public import (
 )
 from imgnom.custody.vault.public import destroy_due_names, due_names
 from imgnom.policy.public import SYSTEM
-from imgnom.procedures.moderation.public import destroy_due_handler_records, due_handler_records
+from imgnom.procedures.moderation.public import (
+    destroy_handler_records,
+    destroy_right_grants,
+    due_handler_records,
+    due_right_grants,
+)
 from imgnom.procedures.retention.models import Withdrawal
 from imgnom.procedures.retention.withdraw_member import resume_withdrawals
 
@@ -91,14 +96,6 @@ def _tell_receipt(archive_ref: str, record: str, certificate: str, leaf: str, no
     row.save(update_fields=["lines", "certificates", "leaves"])
 
 
-def _handler_due(now: datetime) -> int:
-    return due_handler_records(now=now)
-
-
-def _handler_destroy(now: datetime) -> tuple[int, tuple[str, ...]]:
-    return destroy_due_handler_records(now=now), ()
-
-
 DESTROYERS = (
     Destroyer(
         "pending_registration",
@@ -112,7 +109,12 @@ DESTROYERS = (
     Destroyer("freed_names", lambda now: due_names(now=now), lambda now: (destroy_due_names(now=now), ())),
     Destroyer("access_records_member", lambda now: due_records(now=now), lambda now: destroy_due_records(now=now)),
     Destroyer("consent_records", lambda now: due_consents(now=now), lambda now: (destroy_due_consents(now=now), ())),
-    Destroyer("handler_records", _handler_due, _handler_destroy),
+    Destroyer(
+        "handler_records",
+        lambda now: due_handler_records(now=now),
+        lambda now: (destroy_handler_records(now=now), ()),
+    ),
+    Destroyer("right_grants", lambda now: due_right_grants(now=now), lambda now: (destroy_right_grants(now=now), ())),
 )
 # Records that end otherwise, each with the reason; a test holds the two lists against the policy.
 ENDS_OTHERWISE = {

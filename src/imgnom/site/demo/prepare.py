@@ -13,6 +13,7 @@ from django.conf import settings
 from imgnom.community.comments.public import write_comment
 from imgnom.community.images.public import upload_file
 from imgnom.community.members.public import MemberCard, create_confirmed_member, create_staff
+from imgnom.procedures.moderation.public import record_grant
 from imgnom.site.clock import now
 from imgnom.site.demo.captions import CAPTIONS, CAST, COMMENTS, STAFF
 from imgnom.site.demo.photographs import Photograph, lantern_gif, photographs
@@ -38,6 +39,7 @@ def _make_cast() -> tuple[dict[str, MemberCard], dict[str, dict[str, str]]]:
         facts[login] = {"role": "member", "nickname": nickname, "password": password}
     for login, role in STAFF.items():
         made = create_staff(login=login, role=role, now=now())
+        record_grant(subject=made.subject, role=role, change="granted", by="demo", now=now())
         facts[login] = {
             "role": role,
             "nickname": made.login,

@@ -27,6 +27,7 @@ _TILE = (
     '<li class="tile" data-r="{}">{}<img src="/media/{}/thumbnail" width="{}" height="{}" alt="{}" decoding="async"{}>{}'
     '<a href="/i/{}"><span class="cap"><b dir="auto">{}</b><span dir="auto">{}</span></span></a></li>'
 )
+_GONE = '<li class="tile" data-r="{}">{}<a href="/i/{}"><span class="cap"><b dir="auto">{}</b><span dir="auto">{}</span></span></a></li>'
 _LAZY = SafeString(' loading="lazy"')
 # The dyes of the cloth: a face is three of them, always the same three for the same name.
 _DYES = ("#e3b652", "#2f5580", "#8fb3a0", "#c4553b", "#e9e4d4", "#27476e", "#6f8f5a", "#d7c7ad", "#7c2f33", "#3c6a8f")
@@ -56,6 +57,10 @@ def shown_name(nickname: str | None, author_name: str) -> str:
 
 
 def _tile(card: Card, *, lazy: bool) -> SafeString:
+    if card.removed_reason:  # its files are gone: no picture is asked for
+        return format_html(
+            _GONE, _ratio(card), _mark(card), card.public_id, card.title or _NO_TITLE, shown_name(card.nickname, card.author_name)
+        )  # fmt: skip
     return format_html(
         _TILE, _ratio(card), _patchwork(card.placeholder), card.public_id, card.thumbnail_width, card.thumbnail_height, card.alt,
         _LAZY if lazy else "", _mark(card), card.public_id, card.title or _NO_TITLE, shown_name(card.nickname, card.author_name),

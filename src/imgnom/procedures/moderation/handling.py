@@ -1,0 +1,113 @@
+"""Handler records and records of rights (C3, X4). They name accounts and subjects by token and hold no value of anybody."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from imgnom.community.members.public import member_by_subject
+from imgnom.custody.in_force import policy_in_force
+from imgnom.policy.public import Actor, ends_at
+from imgnom.procedures.moderation.models import HandlerRecord, RightGrant
+
+PAGE = 100
+
+
+@dataclass(frozen=True)
+class HandlerRow:
+    """A record as the officer reads it. `account` and `whose` are shortened tokens or a public nickname."""
+
+    number: int
+    at: datetime
+    account: str
+    role: str
+    place: str
+    act: str
+    what: str
+    whose: str
+    reason: str
+    result: str
+
+
+@dataclass(frozen=True)
+class GrantRow:
+    at: datetime
+    account: str
+    role: str
+    change: str
+    by: str
+
+
+def record_handling(
+    *,
+    by: Actor,
+    place: str,
+    act: str,
+    what: str,
+    now: datetime,
+    whose: str = "",
+    reason: str = "",
+    result: str = "done",
+) -> int:
+    """The record stands; returns its number. Call it before the act: what cannot be recorded does not happen."""
+    policy = policy_in_force()
+    made = HandlerRecord.objects.create(
+        account=by.token or "", role=by.role, at=now, place=place, act=act, what=what[:64], whose=whose, reason=reason, result=result,
+        ends_at=ends_at(policy.records["handler_records"], now, policy.zone),
+    )  # fmt: skip
+    return made.pk
+
+
+def close_handling(number: int, *, result: str) -> None:
+    """What became of an act that was recorded as begun."""
+    HandlerRecord.objects.filter(pk=number).update(result=result)
+
+
+def was_done(*, act: str, what: str, now: datetime) -> bool:
+    return HandlerRecord.objects.filter(act=act, what=what, result="done", ends_at__gt=now).exists()
+
+
+def record_grant(*, subject: str, role: str, change: str, by: str, now: datetime) -> None:
+    """A right was granted or has ended; `by` is a token, or the word for the command line."""
+    policy = policy_in_force()
+    end = ends_at(policy.records["right_grants"], now, policy.zone)
+    RightGrant.objects.create(account=subject, role=role, change=change, by=by, at=now, ends_at=end)
+
+
+def short_token(subject: str) -> str:
+    """A pseudonym that can be told apart and leads nowhere: m-7f21."""
+    return f"m-{subject[:6]}" if subject else ""
+
+
+def _account(subject: str, known: dict[str, str]) -> str:
+    """Staff by their public name; who is gone by token."""
+    if subject not in known:
+        card = member_by_subject(subject) if subject else None
+        known[subject] = card.nickname if card else short_token(subject)
+    return known[subject]
+
+
+def _rows(found: Iterator[HandlerRecord]) -> tuple[HandlerRow, ...]:
+    known: dict[str, str] = {}
+    return tuple(
+        HandlerRow(
+            row.pk, row.at, _account(row.account, known) if row.role != "member" else short_token(row.account), row.role, row.place, row.act, row.what,
+            short_token(row.whose), row.reason, row.result,
+        )
+        for row in found
+    )  # fmt: skip
+
+
+def handler_rows(*, now: datetime, before: int | None = None, limit: int | None = PAGE) -> tuple[HandlerRow, ...]:
+    """Newest first; what is past its end is not read any more, destroyed or not."""
+    query = HandlerRecord.objects.filter(ends_at__gt=now).order_by("-pk")
+    if before is not None:
+        query = query.filter(pk__lt=before)
+    return _rows((query[:limit] if limit is not None else query).iterator())
+
+
+def grant_rows(*, now: datetime) -> tuple[GrantRow, ...]:
+    known: dict[str, str] = {}
+    found = RightGrant.objects.filter(ends_at__gt=now).order_by("-pk")[:PAGE]
+    return tuple(
+        GrantRow(row.at, _account(row.account, known), row.role, row.change, _account(row.by, known) if len(row.by) == 32 else row.by) for row in found
+    )  # fmt: skip
