@@ -31,7 +31,7 @@ def variable_of(store: str) -> str:
     return "IMGNOM_DATABASE_URL" if store == "default" else f"IMGNOM_{store.upper()}_DATABASE_URL"
 
 
-def _programs() -> Path | None:
+def find_programs() -> Path | None:
     """The folder of the newest server's programs."""
     found = sorted(
         Path("/usr/lib/postgresql").glob("*/bin/initdb"),
@@ -50,13 +50,13 @@ def _programs() -> Path | None:
 
 def bring_postgres() -> Path:
     """The folder of the programs, installed first where that is possible. Raises PostgresMissing."""
-    found = _programs()
+    found = find_programs()
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
         print("installing PostgreSQL with apt (once)", file=sys.stderr, flush=True)
         environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "postgresql"]):
             subprocess.run(["apt-get", *command], env=environ, check=False, stdout=subprocess.DEVNULL)
-        found = _programs()
+        found = find_programs()
     if found is None:
         raise PostgresMissing("No PostgreSQL was found and none could be installed (apt-get install postgresql).")
     return found
