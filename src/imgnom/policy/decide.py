@@ -53,7 +53,7 @@ def decide(
     aim = policy.purposes.get(purpose)
     if known is None or aim is None:
         return CannotTell(Text("방침에 없는 항목이나 목적입니다.", "The policy knows no such item or purpose."), "A2.0")
-    if known.collected == "planned":
+    if known.collected in ("planned", "never"):
         return CannotTell(Text("아직 아무도 모으지 않는 항목입니다.", "Nothing collects this item yet."), "C1")
     use = next((use for use in policy.uses if use.item == item and use.purpose == purpose), None)
     if use is None:

@@ -23,4 +23,4 @@ def _plain(value: Any) -> Any:
 
 def public_facts(policy: Policy) -> dict[str, Any]:
     """All that the policy declares; everything in it is public."""
-    return {f.name: _plain(getattr(policy, f.name)) for f in fields(policy) if f.name != "wording"}
+    return {f.name: _plain(getattr(policy, f.name)) for f in fields(policy) if f.name not in ("wording", "source")}

@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 
 from imgnom.policy.types import Period, Permanent, Record
 
-_SHAPE = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
+_SHAPE = re.compile(
+    r"P(?:(\d{1,4})Y)?(?:(\d{1,5})M)?(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,8})M)?(?:(\d{1,9})S)?)?", re.ASCII
+)
 
 
 def parse_period(text: str) -> Period:
@@ -52,15 +54,17 @@ def ends_at(record: Record, starts: datetime, zone: str) -> datetime | None:
         return None
     local = starts.astimezone(ZoneInfo(zone))
     if record.ends == "instant":
-        moved = datetime.combine(add_period(local.date(), period), local.timetz())
+        day = add_period(local.date(), period)
+        # An hour that comes twice keeps which of the two it was only on its own day.
+        moved = datetime.combine(day, local.timetz() if day == local.date() else local.timetz().replace(fold=0))
         return moved.astimezone(UTC) + timedelta(seconds=period.seconds)
     after = add_period(local.date(), period) + timedelta(days=1)
     return datetime.combine(after, time(0), ZoneInfo(zone)).astimezone(UTC)
 
 
-_WORDS = {
-    "ko": (("years", "년"), ("months", "개월"), ("days", "일")),
-    "en": (("years", "year"), ("months", "month"), ("days", "day")),
+_UNITS = {
+    "ko": ("년", "개월", "일", "시간", "분", "초"),
+    "en": ("year", "month", "day", "hour", "minute", "second"),
 }
 
 
@@ -70,17 +74,52 @@ def words_for_period(period: Period | Permanent | None, lang: str) -> str:
         return "이용하는 동안" if lang == "ko" else "while in use"
     if isinstance(period, Permanent):
         return "기한 없이" if lang == "ko" else "without end"
-    parts = []
-    for name, unit in _WORDS["en" if lang == "en" else "ko"]:
-        count = getattr(period, name)
-        if count:
-            parts.append(f"{count}{unit}" if lang == "ko" else f"{count} {unit}{'s' if count > 1 else ''}")
-    if period.seconds:
-        minutes = period.seconds // 60
-        if minutes % 60 == 0:
-            parts.append(
-                f"{minutes // 60}시간" if lang == "ko" else f"{minutes // 60} hour{'s' if minutes > 60 else ''}"
-            )
-        else:
-            parts.append(f"{minutes}분" if lang == "ko" else f"{minutes} minutes")
-    return " ".join(parts)
+    hours, rest = divmod(period.seconds, 3600)
+    counts = (period.years, period.months, period.days, hours, *divmod(rest, 60))
+    units = _UNITS["en" if lang == "en" else "ko"]
+    parts = [(count, unit) for count, unit in zip(counts, units, strict=True) if count]
+    if lang == "ko":
+        return " ".join(f"{count}{unit}" for count, unit in parts)
+    return " ".join(f"{count} {unit}{'s' if count > 1 else ''}" for count, unit in parts)
+
+
+_STARTS = {
+    "registration": ("가입한 때부터", "from joining"),
+    "confirmation": ("번호를 보낸 때부터", "from when the code is sent"),
+    "login": ("로그인한 때부터", "from signing in"),
+    "record": ("기록한 때부터", "from when it is recorded"),
+    "upload": ("올린 때부터", "from the upload"),
+    "comment": ("쓴 때부터", "from the writing"),
+    "withdrawal": ("탈퇴한 날부터", "from the day of leaving"),
+    "final_sanction": ("이용제한이 확정된 날부터", "from the day a restriction became final"),
+    "consent_withdrawal": ("동의를 거둔 날부터", "from the day consent was withdrawn"),
+    "close": ("끝난 날부터", "from the day it is closed"),
+    "decision": ("결정한 날부터", "from the day of the decision"),
+    "issue": ("내준 때부터", "from the issue"),
+    "use": ("마지막으로 쓴 때부터", "from the last use"),
+    "appointment": ("맡은 때부터", "from the appointment"),
+    "queue": ("보내기로 한 때부터", "from when it is queued"),
+    "look": ("들여다본 날부터", "from the day of the look"),
+    "notice": ("알린 날부터", "from the day of the notice"),
+    "request": ("요구한 날부터", "from the day of the request"),
+    "visit": ("방문한 날부터", "from the day of the visit"),
+}
+
+
+def words_for_start(starts: str, lang: str) -> str:
+    """What starts the clock: 탈퇴한 날부터 / from the day of leaving."""
+    korean, english = _STARTS[starts]
+    return english if lang == "en" else korean
+
+
+def words_for_fate(period: Period | Permanent | None, starts: str, lang: str) -> str:
+    """A whole predicate, so that a sentence stays true whichever start and period the file holds."""
+    words = words_for_period(period, lang)
+    if isinstance(period, Period):
+        start = words_for_start(starts, lang)
+        return (
+            f"{start} {words} 동안 두었다가 없앱니다" if lang == "ko" else f"kept for {words} {start}, then destroyed"
+        )
+    if isinstance(period, Permanent):
+        return f"{words} 둡니다" if lang == "ko" else f"kept {words}"
+    return f"{words}만 두고 없앱니다" if lang == "ko" else f"kept only {words}, then destroyed"

@@ -4,8 +4,16 @@ from imgnom.policy.decide import Allow, CannotTell, Decision, Deny, decide
 from imgnom.policy.difference import Change, difference
 from imgnom.policy.errors import PolicyError
 from imgnom.policy.facts import public_facts
-from imgnom.policy.load import load_policy
-from imgnom.policy.periods import add_period, ends_at, last_day, parse_period, words_for_period
+from imgnom.policy.load import load_policy, policy_from_source
+from imgnom.policy.periods import (
+    add_period,
+    ends_at,
+    last_day,
+    parse_period,
+    words_for_fate,
+    words_for_period,
+    words_for_start,
+)
 from imgnom.policy.retention import Held, RetentionPlan, plan_retention
 from imgnom.policy.types import (
     PERMANENT,
@@ -30,6 +38,6 @@ __all__ = [
     "CHOICES", "PERMANENT", "SYSTEM", "Actor", "Allow", "CannotTell", "Change", "Choice", "Clause", "ConsentKind", "Cookie", "Decision",
     "Deny", "Fate", "Held", "Item", "LeavingFacts", "Period", "Policy", "PolicyError", "Purpose", "Record", "RenderedArticle",
     "RenderedParagraph", "RetentionPlan", "Segment", "SubjectId", "Text", "Use", "WithdrawalPlan", "add_period", "decide", "difference",
-    "ends_at", "last_day", "load_policy", "parse_period", "plan_retention", "plan_withdrawal", "public_facts", "render_articles",
-    "render_terms", "words_for_period",
+    "ends_at", "last_day", "load_policy", "parse_period", "plan_retention", "plan_withdrawal", "policy_from_source", "public_facts", "render_articles",
+    "render_terms", "words_for_fate", "words_for_period", "words_for_start",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ either with its last day in the policy's zone (`ends = "day"`, the first day not
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, NewType
+from typing import Any, Literal, NewType
 
 SubjectId = NewType("SubjectId", str)
 
@@ -64,6 +64,8 @@ class Item:
     public: bool
     store: str
     hint: Text | None
+    third_party: tuple[str, ...] = ()  # may it leave at all: S subscriber data, C log data, W contents, A if agreed
+    fides: str = ""  # the same category in Fideslang's terms
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Cookie:
     name: str
     label: Text
     category: str
-    period: str
+    period: Period
     article: str
 
 
@@ -170,6 +172,7 @@ class Policy:
     settings: Mapping[str, Setting]
     clauses: Mapping[str, Clause]
     wording: Mapping[str, str]
+    source: Mapping[str, Any]  # the file's own facts and words, merged: what a version is kept as
 
     def setting(self, name: str) -> str | int | bool:
         return self.settings[name].value
@@ -177,5 +180,12 @@ class Policy:
     def purposes_of(self, item: str) -> tuple[Purpose, ...]:
         return tuple(dict.fromkeys(self.purposes[use.purpose] for use in self.uses if use.item == item))
 
+    def uses_of(self, item: str) -> tuple[Use, ...]:
+        return tuple(use for use in self.uses if use.item == item)
+
     def records_of(self, item: str) -> tuple[Record, ...]:
-        return tuple(record for record in self.records.values() if item in record.items)
+        """What says how long the item is kept; what the registration form adds lives as long as the account."""
+        named = tuple(record for record in self.records.values() if item in record.items)
+        if named or self.items[item].collected != "registration":
+            return named
+        return (self.records["account"],)

@@ -79,7 +79,8 @@ def plan_withdrawal(policy: Policy, facts: LeavingFacts, *, choice: Choice, now:
             "kept apart and opened for nothing but what it is kept for",
         )
         fates.append(_kept(policy, identity, now, words))
-    at_once = ["password", *(() if kept_apart else identity.items), *facts.extra_items]
+    apart = set(identity.items) if kept_apart else set()
+    at_once = [i for i in ("password", *identity.items, *facts.extra_items) if i not in apart]
     words = Text("열쇠까지 없앱니다", "destroyed together with its key")
     fates.append(
         Fate(

@@ -122,7 +122,10 @@ def _archive(row: Withdrawal, now: datetime) -> None:
     subject, policy = str(row.subject), policy_in_force()
     fence_subject(subject, now=now)
     values: dict[str, str] = {}
-    for item in ("username", "email", "nickname"):
+    moving = [
+        item for line in row.lines if line["outcome"] == "archived" for item in line["items"] if item != "membership"
+    ]
+    for item in dict.fromkeys(("username", "email", "nickname", *moving)):
         try:
             values[item] = reveal(subject, item, purpose="retention", by=SYSTEM, now=now).open()
         except (ValueMissing, KeyDestroyed):
