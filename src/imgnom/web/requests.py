@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 
 from imgnom.policy.public import Actor
 
@@ -27,6 +27,11 @@ class Request(HttpRequest):
     actor: Actor
     now: datetime
     lang: str
+
+
+def posted(request: HttpRequest) -> QueryDict | None:
+    """What a form is bound to: a form that was sent empty is wrong input, not a look at the form."""
+    return request.POST if request.method == "POST" else None
 
 
 class MemberRequest(Request):

@@ -20,7 +20,7 @@ from imgnom.community.members.rules import canonical_username
 from imgnom.custody.guard.public import canonical_email
 from imgnom.custody.keys.public import compact
 from imgnom.custody.outbox.public import record_act
-from imgnom.custody.vault.public import decoy_subject, find_subject, forget_value, index_value, seal_value
+from imgnom.custody.vault.public import ValueMissing, decoy_subject, find_subject, forget_value, index_value, seal_value
 from imgnom.custody.vault.reveal import reveal
 from imgnom.policy.public import SYSTEM, Actor
 from imgnom.web.address import limit_key
@@ -142,11 +142,14 @@ def has_second_factor(member: Member) -> bool:
 def prove_second_factor(member: Member, code: str, *, now: datetime) -> None:
     """A time-based code, each step once. Raises CodeWrong, TooMany. The real time counts: phones know no other."""
     hit("second factor", member.subject, limit=10, per_seconds=600)
-    secret = reveal(member.subject, "second_factor", purpose="identity", by=SYSTEM, now=now).open()
+    try:
+        secret = reveal(member.subject, "second_factor", purpose="identity", by=SYSTEM, now=now).open()
+    except ValueMissing:  # whoever has no second factor cannot prove one
+        raise CodeWrong from None
     totp = pyotp.TOTP(secret)
     step = int(time.time()) // 30
     for candidate in (step, step - 1, step + 1):
-        if secrets.compare_digest(totp.at(candidate * 30), code.strip()):
+        if secrets.compare_digest(totp.at(candidate * 30).encode(), code.strip().encode()):
             if Member.objects.filter(pk=member.pk, last_totp_step__lt=candidate).update(last_totp_step=candidate):
                 return
             break
@@ -161,7 +164,14 @@ def enrolment_digest(token: str) -> str:
 def enrol_staff(row: Enrolment, *, password: str, secret: str, code: str, now: datetime) -> None:
     """The link is used up, password and second factor are set anew, and every session ends. Raises CodeWrong."""
     totp, step = pyotp.TOTP(secret), int(time.time()) // 30
-    used = next((s for s in (step, step - 1, step + 1) if secrets.compare_digest(totp.at(s * 30), code.strip())), None)
+    used = next(
+        (
+            s
+            for s in (step, step - 1, step + 1)
+            if secrets.compare_digest(totp.at(s * 30).encode(), code.strip().encode())
+        ),
+        None,
+    )
     if used is None or not Enrolment.objects.filter(pk=row.pk, ends_at__gt=now).delete()[0]:
         raise CodeWrong
     member = row.member

@@ -13,7 +13,7 @@ from imgnom.community.members.errors import CodeWrong, LoginWrong, NicknameTaken
 from imgnom.community.members.models import Enrolment, MemberSession
 from imgnom.web.address import client_address, limit_key
 from imgnom.web.guards import login_required_page, mark_step_up, safe_next, step_up_required
-from imgnom.web.requests import MemberRequest, Request
+from imgnom.web.requests import MemberRequest, Request, posted
 from imgnom.web.responses import invalid, see_other
 from imgnom.web.throttle import hit
 from imgnom.web.words import say
@@ -137,7 +137,7 @@ def signup_confirm(request: Request) -> HttpResponse:
 
 @get_or_post
 def login(request: Request) -> HttpResponse:
-    form = forms.LoginForm(request.POST or None)
+    form = forms.LoginForm(posted(request))
     target = safe_next(request.POST.get("next") or request.GET.get("next"))
     if request.method == "POST" and form.is_valid():
         try:
@@ -168,7 +168,7 @@ def login(request: Request) -> HttpResponse:
 @get_or_post
 @login_required_page
 def second_factor(request: MemberRequest) -> HttpResponse:
-    form = forms.CodeForm(request.POST or None)
+    form = forms.CodeForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             enter.prove_second_factor(request.member, form.cleaned_data["code"], now=request.now)
@@ -197,7 +197,7 @@ def logout(request: Request) -> HttpResponse:
 @get_or_post
 @login_required_page
 def step_up(request: MemberRequest) -> HttpResponse:
-    form = forms.PasswordForm(request.POST or None)
+    form = forms.PasswordForm(posted(request))
     target = safe_next(request.POST.get("next") or request.GET.get("next"), "/me/privacy")
     if request.method == "POST" and form.is_valid():
         hit("step-up", request.member.subject, limit=10, per_seconds=600)
@@ -224,7 +224,7 @@ def step_up(request: MemberRequest) -> HttpResponse:
 @get_or_post
 @step_up_required
 def password(request: MemberRequest) -> HttpResponse:
-    form = forms.NewPasswordForm(request.POST or None)
+    form = forms.NewPasswordForm(posted(request))
     if request.method == "POST" and form.is_valid():
         enter.change_password(
             request.member,
@@ -244,7 +244,7 @@ def password(request: MemberRequest) -> HttpResponse:
 
 @get_or_post
 def reset(request: Request) -> HttpResponse:
-    form = forms.ResetForm(request.POST or None)
+    form = forms.ResetForm(posted(request))
     if request.method == "POST" and form.is_valid():
         request.session["reset"] = enter.request_reset(
             login=form.cleaned_data["login"], address=client_address(request), now=request.now
@@ -263,7 +263,7 @@ def reset(request: Request) -> HttpResponse:
 
 @get_or_post
 def reset_confirm(request: Request) -> HttpResponse:
-    form = forms.ResetConfirmForm(request.POST or None)
+    form = forms.ResetConfirmForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             enter.reset_password(
@@ -305,7 +305,7 @@ def enrol(request: Request, token: str) -> HttpResponse:
     )
     if row is None:
         raise Http404
-    form = forms.ResetConfirmForm(request.POST or None)
+    form = forms.ResetConfirmForm(posted(request))
     secret = request.session.setdefault("enrol_secret", pyotp.random_base32())
     if request.method == "POST" and form.is_valid():
         try:

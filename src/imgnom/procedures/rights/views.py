@@ -25,7 +25,7 @@ from imgnom.custody.vault.public import ValueMissing, held_items, seal_value, se
 from imgnom.custody.vault.reveal import RevealRefused, reveal
 from imgnom.policy.public import Actor
 from imgnom.web.guards import has_step_up, login_required_page, step_up_required
-from imgnom.web.requests import MemberRequest, Request
+from imgnom.web.requests import MemberRequest, Request, posted
 from imgnom.web.responses import invalid, see_other
 from imgnom.web.words import current_language, say
 
@@ -133,7 +133,7 @@ def edit(request: MemberRequest) -> HttpResponse:
     before = {"nickname": member.nickname, "email": _value(request, "email")} | extra
     if request.method == "POST" and "code" in request.POST:
         return _confirm(request)
-    form = EditForm(request.POST or None, extra=extra, initial=before)
+    form = EditForm(posted(request), extra=extra, initial=before)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
