@@ -96,11 +96,14 @@ class Key:
             return int(lines[1]), base64.b64decode(lines[2])
         raise Broken("a checkpoint is not signed by this key")
 
-    def verify(self, signature: str, content: bytes) -> None:
+    def verify(self, signature: str, content: bytes, what: str = "a certificate") -> None:
+        raw = base64.b64decode(signature, validate=True)
+        if base64.b64encode(raw).decode() != signature:
+            raise Broken(f"the signature of {what} is not written in the one way there is")
         try:
-            self.public.verify(base64.b64decode(signature), content)
+            self.public.verify(raw, content)
         except InvalidSignature:
-            raise Broken("a certificate is not signed by this key") from None
+            raise Broken(f"{what} is not signed by this key") from None
 
 
 def verify_proofs(key: Key, proofs: list[dict]) -> int:
@@ -120,9 +123,11 @@ def verify_certificate(key: Key, found: dict) -> None:
 
 
 def verify_document(key: Key, document: dict) -> str:
-    """A receipt or a certificate: its signatures, and that every act it names stands in the signed ledger."""
-    if "ledger" not in document:
+    """A receipt or a certificate: its signatures, over every word of it, and that every act it names is in the ledger."""
+    if not isinstance(document, dict) or "ledger" not in document or "signed" not in document:
         raise Broken("this is neither a receipt nor a certificate")
+    body = {name: value for name, value in document.items() if name != "signed"}
+    key.verify(document["signed"], canonical(body), "the document")
     proven = {proof["leaf"]["id"] for proof in document["ledger"]}
     certificates = [document] if "signature" in document else document["certificates"]
     if verify_proofs(key, document["ledger"]) == 0:

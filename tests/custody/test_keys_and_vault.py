@@ -117,12 +117,14 @@ def test_destroyed_is_not_unknown(subject: str, now: datetime) -> None:
 @pytest.mark.clause("A4.2")
 def test_a_destroyed_subject_has_nothing_left_and_takes_nothing_new(subject: str, now: datetime) -> None:
     index_value(subject, "email", VALUE)
-    destroy_subject(subject, now=now, by=SYSTEM, clause="A4.2")
+    gone = destroy_subject(subject, now=now, by=SYSTEM, clause="A4.2")
     assert find_subject("email", VALUE) is None
     assert not SealedValue.objects.filter(subject=subject).exists()
     with pytest.raises((SubjectFenced, KeyDestroyed)):
         seal_value(subject, "email", VALUE, now=now)
-    assert destroy_subject(subject, now=now, by=SYSTEM, clause="A4.2").key_ids == ()
+    again = destroy_subject(subject, now=now, by=SYSTEM, clause="A4.2")
+    assert again.key_ids == gone.key_ids, "repeated after a kill it still names what the first time destroyed"
+    assert again.items == ()
 
 
 def test_one_confirmed_value_belongs_to_one_subject(subject: str, now: datetime) -> None:

@@ -14,9 +14,7 @@ from imgnom.community.members.models import Letter, Member, PendingRegistration
 from imgnom.community.members.public import deliver_mail
 from imgnom.custody.archive.models import ArchivedValue
 from imgnom.custody.in_force import policy_in_force
-from imgnom.procedures.retention import withdraw_member as steps
-from imgnom.procedures.retention.models import Withdrawal
-from imgnom.procedures.retention.public import DESTROYERS, ENDS_OTHERWISE, resume_withdrawals, run_due
+from imgnom.procedures.retention.public import DESTROYERS, ENDS_OTHERWISE, run_due
 from imgnom.site.clock import set_clock
 
 pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
@@ -209,31 +207,6 @@ def test_leaving_does_what_was_chosen(home: Path, now: datetime, choice: str) ->
     assert not ArchivedValue.objects.exists()
     states = {line["record"]: line["state"] for line in Client().get(answer["Location"] + ".json").json()["lines"]}
     assert states["identity_after_leaving"] == "destroyed"
-
-
-@pytest.mark.clause("I2", "A4.1①")
-@pytest.mark.parametrize(
-    "step", ["archive_subject", "keep_images", "destroy_subject", "issue_certificate", "remove_member"]
-)
-def test_a_withdrawal_killed_anywhere_is_resumed(
-    home: Path, now: datetime, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    client = join(home, now)
-    upload(client, jpeg())
-    real = getattr(steps, step)
-
-    def killed(*_args: object, **_kwargs: object) -> None:
-        raise RuntimeError("killed")
-
-    monkeypatch.setattr(steps, step, killed)
-    client.raise_request_exception = False
-    assert client.post("/me/withdraw", {"content": "keep", "confirm": "yes"}).status_code == 500
-    assert Client().post("/login", {"login": FIELDS["username"], "password": FIELDS["password1"]}).status_code == 422
-    monkeypatch.setattr(steps, step, real)
-    resume_withdrawals(now=now)
-    assert Withdrawal.objects.get().state == "done"
-    assert not Member.objects.exists()
-    assert ArchivedValue.objects.count() == 4
 
 
 @pytest.mark.clause("A3.0a")

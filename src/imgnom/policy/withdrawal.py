@@ -74,13 +74,12 @@ def plan_withdrawal(policy: Policy, facts: LeavingFacts, *, choice: Choice, now:
     identity = records["identity_after_leaving"]
     kept_apart = applies(identity, facts)
     if kept_apart:
-        words = Text(
-            "분리 보관하고, 보관 목적 말고는 아무도 열지 않습니다",
-            "kept apart and opened for nothing but what it is kept for",
-        )
-        fates.append(_kept(policy, identity, now, words))
-    apart = set(identity.items) if kept_apart else set()
-    at_once = [i for i in ("password", *identity.items, *facts.extra_items) if i not in apart]
+        fates.append(_kept(policy, identity, now, _APART))
+    others = [record for record in _archives(policy, facts) if record.id != identity.id]
+    fates.extend(_kept(policy, record, now, _APART) for record in others)
+    apart = {item for record in (*others, *((identity,) if kept_apart else ())) for item in record.items}
+    held = dict.fromkeys((*identity.items, *facts.extra_items))
+    at_once = ["password", *(item for item in held if item not in apart)]
     words = Text("열쇠까지 없앱니다", "destroyed together with its key")
     fates.append(
         Fate(
@@ -110,14 +109,27 @@ def plan_withdrawal(policy: Policy, facts: LeavingFacts, *, choice: Choice, now:
         )
     )
     fates.append(_posts(records["posts"], facts, choice, now))
-    for key in ("freed_names", "access_records_member", "consent_records"):
+    for key in ("mail_queue", "freed_names", "access_records_member", "consent_records"):
         record = records.get(key)
         if record is not None and applies(record, facts):
-            fates.append(_kept(policy, record, now, _WHY[key]))
+            fates.append(
+                _kept(policy, record, now, _NEVER_AGAIN if (key, choice) == ("freed_names", "keep") else _WHY[key])
+            )
     return WithdrawalPlan(tuple(fates), choice, now)
 
 
+_APART = Text(
+    "분리 보관하고, 보관 목적 말고는 아무도 열지 않습니다", "kept apart and opened for nothing but what it is kept for"
+)
+_NEVER_AGAIN = Text(
+    "아이디는 이날까지 남이 쓸 수 없습니다. 글에 남는 닉네임은 앞으로 아무도 쓸 수 없습니다",
+    "nobody else gets the ID until this day; the nickname that stays on your posts is never given again",
+)
 _WHY = {
+    "mail_queue": Text(
+        "영수증 번호를 보낼 주소입니다. 편지가 나가는 즉시 없앱니다",
+        "the address for the letter with your receipt; destroyed the moment it is sent",
+    ),
     "freed_names": Text(
         "남이 같은 이름으로 나서지 못하게 되돌릴 수 없는 값만 둡니다",
         "only a one-way value, so that nobody else appears under the name",
@@ -128,6 +140,18 @@ _WHY = {
     ),
     "consent_records": Text("동의했다는 증거로, 누구인지 모르게 둡니다", "as proof of consent, without saying whose"),
 }
+
+
+def _archives(policy: Policy, facts: LeavingFacts) -> tuple[Record, ...]:
+    """What this policy file keeps apart of somebody who leaves."""
+    return tuple(
+        record
+        for record in policy.records.values()
+        if record.store == "archive"
+        and record.starts == "withdrawal"
+        and record.state == "built"
+        and applies(record, facts)
+    )
 
 
 def _posts(record: Record, facts: LeavingFacts, choice: Choice, now: datetime) -> Fate:

@@ -28,6 +28,8 @@ from imgnom.web.throttle import purge as purge_limits
 log = logging.getLogger("imgnom.worker")
 
 ROUND_SECONDS = 0.5
+# So long a withdrawal with many files is carried on before other work has its turn.
+WITHDRAWAL_SECONDS = 5.0
 RETENTION_EVERY = timedelta(minutes=10)
 CHECKS_EVERY = timedelta(hours=6)
 # After a run with errors; real time, so that a clock file that stands still does not stop the next try.
@@ -59,7 +61,7 @@ class Worker:
 
     def _work(self, at: datetime) -> None:
         self._try("mail", lambda: deliver_mail(now=at))
-        self._try("withdrawals", lambda: resume_withdrawals(now=at))
+        self._try("withdrawals", lambda: resume_withdrawals(now=at, seconds=WITHDRAWAL_SECONDS))
         if not self._clock_jumped() and self._retention_waits(at):
             self._try("retention", lambda: self._destroy_due(at))
             self._try("limits", purge_limits)

@@ -3,17 +3,19 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Buffer, Iterable, Iterator
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from imgnom.community.images.embed import embed_of, file_urls, page_url
 from imgnom.community.images.errors import NotAPicture, PictureError, PictureTooLarge, WrongType
 from imgnom.community.images.forms import CleanText
 from imgnom.community.images.models import Image
 from imgnom.community.images.queries import (
+    OPEN_TO_ALL,
     ShownPicture,
     find_image,
     shown_picture,
@@ -33,30 +35,47 @@ from imgnom.community.images.take_in import (
 from imgnom.community.images.text import several_lines
 from imgnom.custody.keys.public import compact
 from imgnom.custody.outbox.public import record_act
-from imgnom.custody.vault.public import open_file
+from imgnom.custody.vault.public import file_keys, open_file
 from imgnom.policy.public import Actor
 
 __all__ = [
     "CleanText", "Image", "NotAPicture", "PictureError", "PictureTooLarge", "ShownPicture", "Taken", "WrongType", "anonymise_images", "change_words",
-    "count_for", "delete_images", "delete_one", "embed_of", "file_urls", "find_image", "keep_images", "page_url", "remove_by_staff", "set_tags", "several_lines",
-    "shown_picture", "sweep_orphans", "tags_of", "upload_file", "visible_image", "visible_images", "zip_of",
+    "count_for", "delete_images", "delete_one", "embed_of", "file_urls", "find_image", "hide_images", "keep_images", "keys_of_images", "newest_public_picture", "page_url", "remove_by_staff", "set_tags", "several_lines",
+    "shown_picture", "sweep_orphans", "tags_of", "upload_file", "visible_image", "visible_images", "words_of", "zip_of",
 ]  # fmt: skip
 CHUNK = 100
+# What nobody but the owner sees ends with the membership, whatever is chosen for the rest (A4.0).
+NEVER_KEPT = Q(visibility="private") | ~Q(removed_reason="")
 
 
 def count_for(member_id: int) -> tuple[int, int]:
-    """(all, private) pictures of a member."""
+    """(all, those that end with the membership whatever is chosen) pictures of a member."""
     mine = Image.objects.filter(author_id=member_id)
-    return mine.count(), mine.filter(visibility="private").count()
+    return mine.count(), mine.filter(NEVER_KEPT).count()
 
 
 def keep_images(member_id: int, name: str) -> int:
-    """They stand on under a plain name that belongs to nobody any more."""
-    return Image.objects.filter(author_id=member_id).update(author=None, author_name=name)
+    """They stand on under a plain name that belongs to nobody any more; private and removed ones do not."""
+    return Image.objects.filter(author_id=member_id).exclude(NEVER_KEPT).update(author=None, author_name=name)
 
 
 def anonymise_images(member_id: int) -> int:
-    return Image.objects.filter(author_id=member_id).update(author=None, author_name="")
+    return keep_images(member_id, "")
+
+
+def hide_images(member_id: int) -> int:
+    """Nobody sees them from now on; their files are destroyed next."""
+    return Image.objects.filter(author_id=member_id).update(visibility="private")
+
+
+def keys_of_images(member_id: int, *, only_private: bool) -> tuple[str, ...]:
+    """The names of the file keys of what `delete_images` would destroy."""
+    return file_keys(_wanted(member_id, only_private=only_private).values_list("media_token", flat=True).iterator())
+
+
+def _wanted(member_id: int, *, only_private: bool) -> QuerySet[Image]:
+    mine = Image.objects.filter(author_id=member_id)
+    return mine.filter(NEVER_KEPT) if only_private else mine
 
 
 def delete_images(
@@ -65,9 +84,7 @@ def delete_images(
     """Destroyed in chunks, removed ones included; (how many, keys)."""
     count = 0
     keys: list[str] = []
-    wanted = Image.objects.filter(author_id=member_id)
-    if only_private:
-        wanted = wanted.filter(Q(visibility="private") | ~Q(removed_reason=""))
+    wanted = _wanted(member_id, only_private=only_private)
     while (limit is None or count < limit) and (chunk := list(wanted.order_by("pk")[:CHUNK])):
         keys.extend(destroy_pictures(chunk, now=now, by=by, clause="A4.2"))
         count += len(chunk)
@@ -108,25 +125,55 @@ def original_of(image: Image) -> Iterator[bytes]:
     return open_file(image.media_token, media_path("originals", image.media_token))
 
 
-def zip_of(member_id: int) -> bytes:
-    """A plain ZIP of one's own pictures with their words."""
-    target = io.BytesIO()
+def newest_public_picture(member_id: int) -> Image | None:
+    return Image.objects.filter(author_id=member_id).filter(OPEN_TO_ALL).order_by("-pk").first()
+
+
+class _Sink(io.RawIOBase):
+    """Takes what the ZIP writes and hands it on, so that no picture waits whole in memory or lies open on the disk."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer) -> int:
+        self._parts.append(bytes(data))
+        return len(self._parts[-1])
+
+    def take(self) -> bytes:
+        taken, self._parts = b"".join(self._parts), []
+        return taken
+
+
+def words_of(image: Image) -> dict[str, Any]:
+    """What a member wrote about a picture, and when."""
+    return {
+        "id": image.public_id, "title": image.title, "description": image.description, "alt": image.alt, "tags": list(tags_of(image)),
+        "visibility": image.visibility, "uploaded_at": image.created_at.isoformat(timespec="seconds"), "width": image.width, "height": image.height,
+        "removed_by_staff": image.removed_reason,
+    }  # fmt: skip
+
+
+def zip_of(member_id: int, *, beside: Iterable[tuple[str, bytes]] = ()) -> Iterator[bytes]:
+    """A plain ZIP of one's own pictures with their words, and of other files `beside` them, piece by piece."""
+    sink = _Sink()
     words = []
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for number, image in enumerate(Image.objects.filter(author_id=member_id, removed_reason="").order_by("pk"), 1):
-            name = f"{number:05d}.{'jpg' if image.format == 'jpeg' else image.format}"
-            archive.writestr(name, b"".join(original_of(image)))
-            words.append(
-                {
-                    "file": name,
-                    "title": image.title,
-                    "description": image.description,
-                    "alt": image.alt,
-                    "visibility": image.visibility,
-                }
-            )
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in beside:
+            archive.writestr(name, content, zipfile.ZIP_DEFLATED)
+            yield sink.take()
+        mine = Image.objects.filter(author_id=member_id, removed_reason="").order_by("pk")
+        for number, image in enumerate(mine.iterator(chunk_size=CHUNK), 1):
+            name = f"pictures/{number:05d}.{'jpg' if image.format == 'jpeg' else image.format}"
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as target:
+                for piece in original_of(image):
+                    target.write(piece)
+                    yield sink.take()
+            words.append({"file": name} | words_of(image))
         archive.writestr("pictures.json", json.dumps(words, ensure_ascii=False, indent=1))
-    return target.getvalue()
+    yield sink.take()
 
 
 def delete_one(image: Image, *, now: datetime, by: Actor) -> None:

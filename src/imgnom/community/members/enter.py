@@ -14,7 +14,7 @@ from django.db import transaction
 from imgnom.community.members import codes
 from imgnom.community.members.errors import CodeWrong, LoginWrong
 from imgnom.community.members.join import create_confirmed_member
-from imgnom.community.members.letters import queue_letter
+from imgnom.community.members.letters import end_letter, queue_letter
 from imgnom.community.members.models import CodeRequest, Enrolment, Letter, Member, MemberSession, PendingRegistration
 from imgnom.community.members.rules import canonical_username
 from imgnom.custody.guard.public import canonical_email
@@ -128,9 +128,10 @@ def due_letters(*, now: datetime) -> int:
 
 
 def destroy_letters(*, now: datetime) -> int:
-    for row in Letter.objects.filter(ends_at__lte=now).exclude(row=""):
-        forget_value(row.subject, "confirmation_code", row=row.row)
-    return Letter.objects.filter(ends_at__lte=now).delete()[0]
+    letters = list(Letter.objects.filter(ends_at__lte=now))
+    for letter in letters:
+        end_letter(letter, now=now)
+    return len(letters)
 
 
 def has_second_factor(member: Member) -> bool:

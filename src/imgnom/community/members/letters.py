@@ -21,13 +21,25 @@ from imgnom.community.members.codes import record_end
 from imgnom.community.members.models import Letter
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import KeysError
-from imgnom.custody.vault.public import ValueMissing, VaultError, forget_value, seal_value
+from imgnom.custody.vault.public import (
+    RevealRefused,
+    SubjectFenced,
+    ValueMissing,
+    VaultError,
+    destroy_subject,
+    ensure_subject,
+    forget_value,
+    held_items,
+    seal_value,
+)
 from imgnom.custody.vault.reveal import reveal
 from imgnom.policy.public import SYSTEM
 from imgnom.web.words import current_language
 
 LEASE_SECONDS = 60
-MAX_TRIES = 20
+# Until its end: after the first tries one every half hour.
+MAX_TRIES = 400
+LONGEST_WAIT_SECONDS = 1800
 
 
 def queue_letter(
@@ -53,6 +65,44 @@ def queue_letter(
         letter.row = f"letter-{letter.pk}"
         seal_value(subject, "confirmation_code", code, row=letter.row, now=now)
         letter.save(update_fields=["row"])
+
+
+def queue_parting_letter(
+    subject: str, *, template_id: str, own: str, now: datetime, language: str, facts: dict[str, str | int]
+) -> None:
+    """A letter to somebody whose key dies next: the address is sealed once more, under a key of this letter alone.
+
+    That key dies when the letter has gone or is given up. `own` is the letter's random token, noted by the caller
+    before; repeated after a kill it is one letter.
+    """
+    try:
+        ensure_subject(own, now=now)
+        if "email" not in held_items(own):
+            address = reveal(subject, "email", purpose="notices", by=SYSTEM, now=now).open()
+            seal_value(own, "email", address, now=now)
+    except SubjectFenced:
+        return  # it went before
+    except (ValueMissing, RevealRefused, KeysError):
+        destroy_subject(own, now=now, by=SYSTEM, clause="A2.2h")  # there is no address to write to
+        return
+    with transaction.atomic():
+        Letter.objects.get_or_create(
+            subject=own,
+            template_id=template_id,
+            defaults={
+                "own": True, "language": language, "facts": facts, "starts_at": now, "ends_at": record_end("mail_queue", now),
+            },
+        )  # fmt: skip
+
+
+def end_letter(letter: Letter, *, now: datetime) -> None:
+    """It is gone, and what was sealed for it alone before."""
+    if letter.own:
+        destroy_subject(letter.subject, now=now, by=SYSTEM, clause="A2.2h")
+    if letter.row:
+        with suppress(VaultError):
+            forget_value(letter.subject, "confirmation_code", row=letter.row)
+    Letter.objects.filter(pk=letter.pk).delete()
 
 
 def _compose(letter: Letter, *, now: datetime) -> EmailMessage:
@@ -95,11 +145,12 @@ def _send(message: EmailMessage) -> None:
         server.send_message(message)
 
 
-def _take(limit: int) -> list[Letter]:
+def _take(limit: int, now: datetime) -> list[Letter]:
+    """Letters that may go now, for a while ours alone; one past its end is not sent any more, only destroyed (A4.0)."""
     with transaction.atomic():
         letters = list(
             Letter.objects.select_for_update()
-            .filter(leased_until__lt=time.time(), tries__lt=MAX_TRIES)
+            .filter(leased_until__lt=time.time(), tries__lt=MAX_TRIES, ends_at__gt=now)
             .order_by("id")[:limit]
         )
         Letter.objects.filter(pk__in=[letter.pk for letter in letters]).update(leased_until=time.time() + LEASE_SECONDS)
@@ -109,22 +160,19 @@ def _take(limit: int) -> list[Letter]:
 def deliver_mail(*, now: datetime, limit: int = 50) -> int:
     """Send what waits; a subject that is gone takes its letters along."""
     sent = 0
-    for letter in _take(limit):
+    for letter in _take(limit, now):
         try:
             message = _compose(letter, now=now)
         except (ValueMissing, VaultError, KeysError):
-            letter.delete()
+            end_letter(letter, now=now)
             continue
         try:
             _send(message)
         except (OSError, smtplib.SMTPException):
             Letter.objects.filter(pk=letter.pk).update(
-                tries=letter.tries + 1, leased_until=time.time() + 30 * (letter.tries + 1)
+                tries=letter.tries + 1, leased_until=time.time() + min(30 * (letter.tries + 1), LONGEST_WAIT_SECONDS)
             )
             continue
-        letter.delete()
-        if letter.row:
-            with suppress(VaultError):
-                forget_value(letter.subject, "confirmation_code", row=letter.row)
+        end_letter(letter, now=now)
         sent += 1
     return sent

@@ -110,6 +110,7 @@ class Letter(models.Model):
     template_id = models.CharField(max_length=40)
     language = models.CharField(max_length=2, default="ko")
     row = models.CharField(max_length=64, default="")
+    own = models.BooleanField(default=False)
     facts = models.JSONField(default=dict)
     tries = models.SmallIntegerField(default=0)
     starts_at = models.DateTimeField()
@@ -122,6 +123,7 @@ class Letter(models.Model):
         "subject": "random",
         "language": "ko or en",
         "row": "which sealed code",
+        "own": "whether the address is sealed for this letter alone",
         "facts": "numbers and paths, of no person",
         "tries": "how often it was tried",
         "starts_at": "when it was queued",

@@ -30,7 +30,7 @@ from imgnom.community.members.join import (
     destroy_registrations,
     due_registrations,
 )
-from imgnom.community.members.letters import deliver_mail, queue_letter
+from imgnom.community.members.letters import deliver_mail, queue_letter, queue_parting_letter
 from imgnom.community.members.middleware import STAFF_IDLE
 from imgnom.community.members.models import Member, MemberSession
 from imgnom.community.members.rules import canonical_username, check_nickname, nickname_key
@@ -40,7 +40,8 @@ __all__ = [
     "canonical_username", "change_nickname", "check_nickname", "confirm_email_change", "create_confirmed_member", "create_staff",
     "deliver_mail", "destroy_codes", "destroy_letters", "destroy_registrations", "destroy_sessions", "due_codes", "due_letters",
     "due_registrations", "due_sessions", "end_all_sessions", "end_session", "mark_withdrawn", "member_by_id", "member_by_nickname",
-    "member_by_subject", "nickname_key", "queue_letter", "registration_fields", "remove_member", "role_of", "session_count", "sign_in_as_demo",
+    "member_by_subject", "nickname_key", "queue_letter", "queue_parting_letter", "registration_fields", "remove_member", "role_of", "session_count",
+    "sign_in_as_demo",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from django.db import transaction
 from imgnom.custody.archive.models import ArchivedValue
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import compact, context, destroy_keys, find_or_create_key, keys_of, open_key
+from imgnom.custody.ledger.public import close_intent, intend_destruction, intended_keys, open_intents
 from imgnom.custody.outbox.public import record_act
 from imgnom.custody.transactions import ensure_outermost
 from imgnom.custody.vault.reveal import Personal, RevealRefused
@@ -18,6 +19,7 @@ __all__ = [
     "DueArchive",
     "archive_subject",
     "archived_facts",
+    "close_archive",
     "destroy_archive",
     "due_archives",
     "open_archive",
@@ -25,6 +27,8 @@ __all__ = [
 ]
 
 KLASS = "archive"
+# How entries of the archive stand on the destruction list.
+LIST = "archive:"
 
 
 @dataclass(frozen=True)
@@ -74,37 +78,42 @@ def archived_facts(archive_ref: str) -> tuple[tuple[str, str, datetime | None], 
 
 
 def due_archives(*, now: datetime) -> tuple[DueArchive, ...]:
-    rows = (
-        ArchivedValue.objects.filter(ends_at__lte=now)
-        .values_list("archive_ref", "record")
-        .distinct()
-        .order_by("archive_ref", "record")
-    )
-    return tuple(DueArchive(ref, record) for ref, record in rows)
+    """What is past its end, and what a kill left between its keys and its certificate."""
+    rows = ArchivedValue.objects.filter(ends_at__lte=now).values_list("archive_ref", "record").distinct()
+    begun = [tuple(reference.removeprefix(LIST).split(":", 1)) for reference in open_intents(LIST)]
+    return tuple(DueArchive(ref, record) for ref, record in sorted({*rows, *begun}))
 
 
 def destroy_archive(
     archive_ref: str, record: str, *, now: datetime, by: Actor
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Key first, rows after; returns the keys and the items."""
+    """Intent, key, rows; returns the keys and the items. Repeating it after a kill finishes it with the same keys."""
     rows = ArchivedValue.objects.filter(archive_ref=archive_ref, record=record)
-    items = tuple(rows.values_list("item", flat=True))
-    key_ids = tuple({*rows.values_list("key_id", flat=True), *keys_of(_owner(archive_ref, record))})
+    items = tuple(rows.order_by("item").values_list("item", flat=True))
+    key_ids = tuple(sorted({*rows.values_list("key_id", flat=True), *keys_of(_owner(archive_ref, record))}))
+    reference = f"{LIST}{_owner(archive_ref, record)}"
+    intend_destruction(what=record, key_ids=key_ids, clause="A4.1①", by=by, now=now, reference=reference)
+    key_ids = tuple(sorted({*key_ids, *intended_keys(reference)}))
     destroy_keys(key_ids, now=now, by=by, clause="A4.1①")
     with transaction.atomic(using="archive"):
-        rows.delete()
-        record_act(
-            store="archive",
-            act="destroy_archive",
-            clause="A4.1①",
-            by=by,
-            now=now,
-            subject=archive_ref,
-            items=items,
-            detail={"record": record},
-        )
+        if rows.delete()[0]:
+            record_act(
+                store="archive",
+                act="destroy_archive",
+                clause="A4.1①",
+                by=by,
+                now=now,
+                subject=archive_ref,
+                items=items,
+                detail={"record": record},
+            )
     compact("archive")
     return key_ids, items
+
+
+def close_archive(archive_ref: str, record: str, *, now: datetime) -> None:
+    """Its certificate stands and whoever asks is told: nothing of this end waits any more."""
+    close_intent(f"{LIST}{_owner(archive_ref, record)}", now=now)
 
 
 def open_archive(archive_ref: str, item: str, *, docket: str, by: Actor, now: datetime) -> Personal:

@@ -15,7 +15,7 @@ from imgnom.policy.public import SYSTEM, Actor, Policy, ends_at, public_facts
 
 __all__ = [
     "ConsentRow", "VersionRow", "adopt_policy", "consent_history", "consents_of", "destroy_due_consents", "due_consents", "policy_versions",
-    "pseudonymise_consents", "record_consent",
+    "pseudonymise_consents", "recompute_consents", "record_consent",
 ]  # fmt: skip
 
 
@@ -73,6 +73,19 @@ def pseudonymise_consents(subject: str, *, now: datetime) -> datetime | None:
     end = ends_at(record, now, policy.zone) if record else now
     Consent.objects.filter(subject=subject).update(subject=secrets.token_hex(13), starts_at=now, ends_at=end)
     return end
+
+
+def recompute_consents() -> int:
+    """After a change of the policy: new ends of what those who left agreed to; how many rows changed."""
+    policy = policy_in_force()
+    record = policy.records.get("consent_records")
+    changed = 0
+    if record is not None:
+        starts = Consent.objects.filter(starts_at__isnull=False).values_list("starts_at", flat=True).distinct()
+        for start in [start for start in starts if start is not None]:
+            end = ends_at(record, start, policy.zone)
+            changed += Consent.objects.filter(starts_at=start).exclude(ends_at=end).update(ends_at=end)
+    return changed
 
 
 def due_consents(*, now: datetime) -> int:

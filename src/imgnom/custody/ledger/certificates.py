@@ -2,8 +2,12 @@
 
 Grade `cryptographic`: the keys are gone from the key store. Grade `final`: the epoch of the key-encryption key has
 turned since and the backup horizon has passed, so that no copy that should exist could open it.
+
+A destruction that is repeated after a kill hands in the same `reference` and gets the intent and the certificate that
+stand already: however often it is begun, one certificate.
 """
 
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping, Sequence
@@ -19,6 +23,7 @@ from imgnom.custody.ledger.models import Certificate as Row
 from imgnom.custody.ledger.models import Intent
 from imgnom.custody.ledger.signing import origin, sign_bytes
 from imgnom.custody.outbox.public import record_act
+from imgnom.custody.transactions import hold_lock
 from imgnom.policy.public import Actor
 
 _LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -29,6 +34,15 @@ def make_number(prefix: str, groups: int = 4) -> str:
     return "-".join([prefix, *("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(groups))])
 
 
+# What a key-encryption key in a file can and cannot promise; docs/limits.md tells the whole of it.
+KEK_HOLDER = (
+    "the key-encryption key is a file of the site's keyring; a copy of the whole machine's disk, made before the "
+    "destruction and kept outside the site's own backups, is beyond this certificate (docs/limits.md)"
+)
+# So many keys are named one by one; of more, their number and the digest of their sorted names.
+NAMED_KEYS = 64
+
+
 @dataclass(frozen=True)
 class Certificate:
     number: str
@@ -36,9 +50,19 @@ class Certificate:
     leaf_id: str
 
 
-def intend_destruction(*, what: str, key_ids: Sequence[str], clause: str, by: Actor, now: datetime) -> str:
-    """First step of every destruction: say what will be destroyed, in the list and in the ledger."""
+def intend_destruction(
+    *, what: str, key_ids: Sequence[str], clause: str, by: Actor, now: datetime, reference: str | None = None
+) -> str:
+    """First step of every destruction: say what will be destroyed, in the list and in the ledger.
+
+    With a `reference` it is said once, whoever repeats it; the keys of the first time count.
+    """
     with transaction.atomic(using="ledger"):
+        if reference is not None:
+            hold_lock("ledger", f"intent {reference}")
+            found = Intent.objects.filter(reference=reference).first()
+            if found is not None:
+                return found.intent_id
         leaf = record_act(
             store="ledger",
             act="intend_destruction",
@@ -48,8 +72,37 @@ def intend_destruction(*, what: str, key_ids: Sequence[str], clause: str, by: Ac
             outcome="intended",
             detail={"what": what, "keys": len(key_ids)},
         )
-        Intent.objects.create(intent_id=leaf, what=what, key_ids=json.dumps(list(key_ids)), clause=clause, made_at=now)
+        Intent.objects.create(
+            intent_id=leaf,
+            reference=reference,
+            what=what,
+            key_ids=json.dumps(list(key_ids)),
+            clause=clause,
+            made_at=now,
+        )
     return leaf
+
+
+def intended_keys(reference: str) -> tuple[str, ...]:
+    """The keys that the intent of this destruction named, also when they are gone by now."""
+    found = Intent.objects.filter(reference=reference).first()
+    return tuple(json.loads(found.key_ids)) if found else ()
+
+
+def open_intents(prefix: str) -> tuple[str, ...]:
+    """References that begin so and whose destruction nobody has called done: what a kill left behind."""
+    rows = Intent.objects.filter(reference__startswith=prefix, done_at__isnull=True).order_by("id")
+    return tuple(str(reference) for reference in rows.values_list("reference", flat=True))
+
+
+def close_intent(reference: str, *, now: datetime) -> None:
+    Intent.objects.filter(reference=reference, done_at__isnull=True).update(done_at=now)
+
+
+def _named(key_ids: Sequence[str]) -> dict[str, Any]:
+    if len(key_ids) <= NAMED_KEYS:
+        return {"keys": sorted(key_ids)}
+    return {"keys_sha256": hashlib.sha256("\n".join(sorted(key_ids)).encode()).hexdigest()}
 
 
 def issue_certificate(
@@ -62,11 +115,17 @@ def issue_certificate(
     policy_digest: str,
     by: Actor,
     now: datetime,
+    reference: str | None = None,
 ) -> Certificate:
-    """Sign what was destroyed. Call it only after a look has shown that the keys are gone."""
+    """Sign what was destroyed, once for a `reference`. Call it only after a look has shown that the keys are gone."""
     number = make_number("C")
     listed = dict(items) if isinstance(items, Mapping) else list(items)
     with transaction.atomic(using="ledger"):
+        if reference is not None:
+            hold_lock("ledger", f"certificate {reference}")
+            found = Row.objects.filter(reference=reference).first()
+            if found is not None:
+                return Certificate(found.number, found.grade, found.leaf_id)
         content: dict[str, Any] = {
             "certificate": number,
             "origin": origin(),
@@ -75,9 +134,11 @@ def issue_certificate(
             "items": listed,
             "method": method,
             "keys_destroyed": len(key_ids),
+            **_named(key_ids),
+            "verified": "looked for afterwards in the key store: none of them is there",
             "clause": clause,
             "policy": policy_digest,
-            "holder": "whoever holds the receipt; what a copied disk of the running machine may still hold stands in docs/limits.md",
+            "holder": KEK_HOLDER,
         }
         leaf = record_act(
             store="ledger", act="destroy", clause=clause, by=by, now=now, items=list(listed), policy=policy_digest,
@@ -85,7 +146,7 @@ def issue_certificate(
         )  # fmt: skip
         content["leaf"] = leaf
         Row.objects.create(
-            number=number, content=json.dumps(content, ensure_ascii=False), signature=sign_bytes(rfc8785.dumps(content)), grade="cryptographic",
+            number=number, reference=reference, content=json.dumps(content, ensure_ascii=False), signature=sign_bytes(rfc8785.dumps(content)), grade="cryptographic",
             leaf_id=leaf, key_ids=json.dumps(list(key_ids)), made_at=now,
         )  # fmt: skip
     return Certificate(number, "cryptographic", leaf)
@@ -102,6 +163,11 @@ def certificate(number: str) -> dict[str, Any]:
         "grade": row.grade,
         "leaf_id": row.leaf_id,
     }
+
+
+def sign_document(document: Mapping[str, Any]) -> bytes:
+    """The document in canonical JSON with our signature over all the rest of it, so that no byte of it can change."""
+    return rfc8785.dumps({**document, "signed": sign_bytes(rfc8785.dumps(dict(document)))})
 
 
 def finalise_certificates(*, now: datetime, horizon_days: int, turned_at: datetime | None) -> int:

@@ -72,6 +72,7 @@ class Certificate(models.Model):
     """What was destroyed, how and when; of no person."""
 
     number = models.CharField(max_length=32, unique=True)
+    reference = models.CharField(max_length=96, unique=True, null=True)  # noqa: DJ001 - none where nothing repeats
     content = models.TextField()
     signature = models.TextField()
     grade = models.CharField(max_length=16)
@@ -83,6 +84,7 @@ class Certificate(models.Model):
     not_personal = {
         "id": "a number of the row",
         "number": "random",
+        "reference": "which destruction, in random tokens: repeated after a kill it gets the same certificate",
         "content": "items, counts, method, clause: no person",
         "signature": "over the content",
         "grade": "cryptographic or final",
@@ -96,17 +98,21 @@ class Intent(models.Model):
     """The destruction list: what was meant to be destroyed, before anything was; replayed after a restore."""
 
     intent_id = models.CharField(max_length=32, unique=True)
+    reference = models.CharField(max_length=96, unique=True, null=True)  # noqa: DJ001 - none where nothing repeats
     what = models.CharField(max_length=64)
     key_ids = models.TextField()
     clause = models.CharField(max_length=16)
     made_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True)
 
     personal: dict[str, str] = {}
     not_personal = {
         "id": "a number of the row",
         "intent_id": "random",
+        "reference": "which destruction, in random tokens: repeated after a kill it is the same intent",
         "what": "the kind of record",
         "key_ids": "random ids of keys",
         "clause": "why",
         "made_at": "when",
+        "done_at": "when its certificate stood, where somebody waits for one",
     }

@@ -4,10 +4,14 @@ from imgnom.custody.ledger.append import sequence
 from imgnom.custody.ledger.certificates import (
     Certificate,
     certificate,
+    close_intent,
     finalise_certificates,
     intend_destruction,
+    intended_keys,
     issue_certificate,
     make_number,
+    open_intents,
+    sign_document,
 )
 from imgnom.custody.ledger.checkpoints import (
     VerifyResult,
@@ -23,7 +27,7 @@ from imgnom.custody.ledger.errors import LeafUnknown, LedgerBroken, LedgerError,
 from imgnom.custody.ledger.signing import verifier_key
 
 __all__ = [
-    "Certificate", "LeafUnknown", "LedgerBroken", "LedgerError", "SigningKeyMissing", "VerifyResult", "certificate", "consistency",
-    "export_ledger", "finalise_certificates", "intend_destruction", "issue_certificate", "latest_checkpoint", "make_checkpoint",
-    "make_number", "proof_of", "proven_leaf", "sequence", "verifier_key", "verify_ledger",
+    "Certificate", "LeafUnknown", "LedgerBroken", "LedgerError", "SigningKeyMissing", "VerifyResult", "certificate", "close_intent", "consistency",
+    "export_ledger", "finalise_certificates", "intend_destruction", "intended_keys", "issue_certificate", "latest_checkpoint", "make_checkpoint",
+    "make_number", "open_intents", "proof_of", "proven_leaf", "sequence", "sign_document", "verifier_key", "verify_ledger",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from imgnom.custody.keys.public import (
     keys_of,
     open_key,
 )
+from imgnom.custody.ledger.public import intend_destruction
 from imgnom.policy.public import Actor
 
 FILE = "file"
@@ -36,9 +37,17 @@ def open_file(token: str, path: Path) -> Iterator[bytes]:
 
 
 def destroy_file_keys(tokens: Iterable[str], *, now: datetime, by: Actor, clause: str) -> tuple[str, ...]:
+    """The keys of these files are on the destruction list, then gone."""
     key_ids = [key_id for token in tokens for key_id in keys_of(token)]
-    destroy_keys(key_ids, now=now, by=by, clause=clause)
+    if key_ids:
+        intend_destruction(what="file", key_ids=key_ids, clause=clause, by=by, now=now)
+        destroy_keys(key_ids, now=now, by=by, clause=clause)
     return tuple(key_ids)
+
+
+def file_keys(tokens: Iterable[str]) -> tuple[str, ...]:
+    """The names of the keys of these files."""
+    return tuple(key_id for token in tokens for key_id in keys_of(token))
 
 
 def _owner(day: date) -> str:
@@ -63,6 +72,8 @@ def open_rows_for_day(key_id: str, rows: Sequence[tuple[bytes, str]]) -> list[by
 
 
 def destroy_day_keys(key_ids: Iterable[str], *, now: datetime, by: Actor, clause: str) -> int:
-    count = destroy_keys(key_ids, now=now, by=by, clause=clause)
+    wanted = list(key_ids)
+    intend_destruction(what="day", key_ids=wanted, clause=clause, by=by, now=now)
+    count = destroy_keys(wanted, now=now, by=by, clause=clause)
     compact("keys")
     return count

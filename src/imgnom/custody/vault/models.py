@@ -59,6 +59,44 @@ class HeldName(models.Model):
         constraints = [models.UniqueConstraint(fields=["item", "digest"], name="vault_one_hold_per_name")]
 
 
+class LastUse(models.Model):
+    """When a value was last read or used for a purpose, by which role; a look by staff keeps a row of its own (A2.0)."""
+
+    subject = models.CharField(max_length=32)
+    item = models.CharField(max_length=40)
+    purpose = models.CharField(max_length=40)
+    role = models.CharField(max_length=24)
+    look = models.CharField(max_length=32, default="")
+    at = models.DateTimeField()
+
+    personal = {"at": "use_record", "purpose": "use_record", "role": "use_record"}
+    not_personal = {
+        "id": "a number of the row",
+        "subject": "random",
+        "item": "the item's name",
+        "look": "the ledger's entry of a look by staff; empty for all others",
+    }
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subject", "item", "purpose", "role", "look"], name="vault_one_last_use_per_purpose"
+            )
+        ]
+
+
+class Correction(models.Model):
+    """That a value was corrected: of the one before only a keyed digest is left (A7.2a)."""
+
+    subject = models.CharField(max_length=32, db_index=True)
+    item = models.CharField(max_length=40)
+    digest = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    personal = {"digest": "former_value", "at": "former_value"}
+    not_personal = {"id": "a number of the row", "subject": "random", "item": "the item's name"}
+
+
 class Fence(models.Model):
     """No value may be written for this subject any more."""
 

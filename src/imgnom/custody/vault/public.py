@@ -12,27 +12,34 @@ from imgnom.custody.vault.files import (
     day_key,
     destroy_day_keys,
     destroy_file_keys,
+    file_keys,
     open_file,
     open_rows_for_day,
     seal_file,
     seal_rows_for_day,
 )
+from imgnom.custody.vault.uses import UseRow, corrections_of, note_use, uses_of
 from imgnom.custody.vault.values import (
     DestroyedSubject,
+    begin_destruction,
     decoy_subject,
     destroy_due_names,
     destroy_subject,
     due_names,
+    ensure_subject,
     fence_subject,
     find_subject,
     forget_value,
     held_items,
     hold_name,
     index_value,
+    is_fenced,
     is_name_held,
     is_restricted,
     lift_restriction,
     new_subject,
+    note_correction,
+    recompute_names,
     restrict,
     seal_value,
     sealed_at,
@@ -40,8 +47,9 @@ from imgnom.custody.vault.values import (
 )
 
 __all__ = [
-    "DestroyedSubject", "PersonalNotOpened", "RevealRefused", "SubjectFenced", "ValueMissing", "ValueTaken", "VaultError", "day_key", "decoy_subject",
-    "destroy_day_keys", "destroy_due_names", "destroy_file_keys", "destroy_subject", "due_names", "fence_subject", "find_subject",
-    "forget_value", "held_items", "hold_name", "index_value", "is_name_held", "is_restricted", "lift_restriction", "new_subject",
-    "open_file", "open_rows_for_day", "restrict", "seal_file", "seal_rows_for_day", "seal_value", "sealed_at", "unindex",
+    "DestroyedSubject", "PersonalNotOpened", "RevealRefused", "SubjectFenced", "UseRow", "ValueMissing", "ValueTaken", "VaultError",
+    "begin_destruction", "corrections_of", "day_key", "decoy_subject", "destroy_day_keys", "destroy_due_names", "destroy_file_keys", "destroy_subject", "due_names",
+    "ensure_subject", "fence_subject", "file_keys", "find_subject", "forget_value", "held_items", "hold_name", "index_value", "is_fenced", "is_name_held",
+    "is_restricted", "lift_restriction", "new_subject", "note_correction", "note_use", "open_file", "open_rows_for_day", "recompute_names",
+    "restrict", "seal_file", "seal_rows_for_day", "seal_value", "sealed_at", "unindex", "uses_of",
 ]  # fmt: skip

@@ -2,7 +2,8 @@
 
 Every call asks the policy: item × purpose × role × consent × restriction. First the leaf is written, in a durable
 transaction of its own, then the value is opened or refused; a reading that cannot be recorded does not happen (F16),
-and one inside any store's open transaction neither. Views of one's own page are not recorded one by one.
+and one inside any store's open transaction neither. Views of one's own page are not recorded one by one: of them, as
+of every other use, it is kept when the last one was.
 """
 
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from imgnom.custody.transactions import ensure_outermost
 from imgnom.custody.vault.errors import RevealRefused, ValueMissing
 from imgnom.custody.vault.models import SealedValue
 from imgnom.custody.vault.personal import Personal
+from imgnom.custody.vault.uses import note_uses
 from imgnom.custody.vault.values import bound_to, is_restricted
 from imgnom.policy.public import Actor, Allow, CannotTell, Deny, SubjectId, decide
 
@@ -41,10 +43,12 @@ def _record(
     subject: str, item: str, purpose: str, by: Actor, now: datetime, decision: Allow | Deny | CannotTell
 ) -> None:
     outcome = "revealed" if isinstance(decision, Allow) else "refused"
-    record_act(
+    leaf = record_act(
         store="vault", act="reveal", clause=decision.clause, by=by, now=now, subject=subject, items=[item], purpose=purpose, outcome=outcome,
         policy=policy_in_force().digest,
     )  # fmt: skip
+    if isinstance(decision, Allow):
+        note_uses([subject], item, purpose=purpose, by=by, now=now, look=leaf)
 
 
 def _is_own_page(subject: str, by: Actor) -> bool:
@@ -65,6 +69,8 @@ def reveal(subject: str, item: str, *, purpose: str, by: Actor, now: datetime, r
     if not (_is_own_page(subject, by) and isinstance(decision, Allow)):
         with transaction.atomic(using="vault", durable=True):
             _record(subject, item, purpose, by, now, decision)
+    else:
+        note_uses([subject], item, purpose=purpose, by=by, now=now)
     if not isinstance(decision, Allow):
         raise RevealRefused(decision)
     return _open(subject, item, row)

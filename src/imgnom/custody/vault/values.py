@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,15 +16,17 @@ from imgnom.custody.keys.public import (
     derive,
     destroy_keys,
     find_key,
+    find_or_create_key,
     keyed_digest,
     keys_of,
     open_key,
     read_key,
 )
+from imgnom.custody.ledger.public import intend_destruction, intended_keys
 from imgnom.custody.outbox.public import record_act
 from imgnom.custody.transactions import hold_lock
 from imgnom.custody.vault.errors import SubjectFenced, ValueTaken
-from imgnom.custody.vault.models import BlindIndex, Fence, HeldName, Restriction, SealedValue
+from imgnom.custody.vault.models import BlindIndex, Correction, Fence, HeldName, LastUse, Restriction, SealedValue
 from imgnom.policy.public import Actor, SubjectId
 
 SUBJECT = "subject"
@@ -44,6 +47,24 @@ def new_subject(*, now: datetime) -> SubjectId:
     subject = SubjectId(base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower())
     create_key(owner=subject, klass=SUBJECT, now=now)
     return subject
+
+
+def ensure_subject(subject: str, *, now: datetime) -> None:
+    """The token, which the caller noted before, has its data key; repeating it makes no second one.
+
+    Raises SubjectFenced once it was destroyed.
+    """
+    if Fence.objects.filter(subject=subject).exists():
+        raise SubjectFenced(subject)
+    find_or_create_key(owner=subject, klass=SUBJECT, now=now)
+
+
+def note_correction(subject: str, item: str, before: str, *, now: datetime) -> None:
+    """Of the value before a correction a keyed digest is left and nothing else (A7.2a)."""
+    digest = keyed_digest(derive(read_key("index"), f"before a correction of {item}"), before.encode()).hex()
+    with transaction.atomic(using="vault"):
+        ensure_not_fenced(subject)
+        Correction.objects.create(subject=subject, item=item, digest=digest, at=now)
 
 
 def ensure_not_fenced(subject: str) -> None:
@@ -120,6 +141,18 @@ def is_name_held(item: str, canonical: str, *, now: datetime) -> bool:
     return row is not None and (row.ends_at is None or row.ends_at > now)
 
 
+def recompute_names(end_of: Callable[[datetime], datetime | None]) -> int:
+    """After a change of the policy: new ends from each start. What nobody else ever gets stays without an end."""
+    changed = 0
+    with transaction.atomic(using="vault"):
+        for row in HeldName.objects.filter(ends_at__isnull=False):
+            end = end_of(row.starts_at)
+            if end != row.ends_at:
+                HeldName.objects.filter(pk=row.pk).update(ends_at=end)
+                changed += 1
+    return changed
+
+
 def due_names(*, now: datetime) -> int:
     return HeldName.objects.filter(ends_at__lte=now).count()
 
@@ -156,17 +189,34 @@ def fence_subject(subject: str, *, now: datetime) -> None:
         Fence.objects.get_or_create(subject=subject, defaults={"fenced_at": now})
 
 
-def destroy_subject(subject: str, *, now: datetime, by: Actor, clause: str) -> DestroyedSubject:
-    """Fence, keys and indexes, rows, in this order; repeating it finishes what a kill left (A4.2)."""
+def begin_destruction(subject: str, *, now: datetime, by: Actor, clause: str) -> tuple[str, ...]:
+    """The intent is on the list and the fence stands; returns the keys that it names, also when they are gone by now."""
+    reference = f"subject:{subject}"
+    alive = sorted(keys_of(subject))
+    intend_destruction(what="subject", key_ids=alive, clause=clause, by=by, now=now, reference=reference)
     fence_subject(subject, now=now)
-    key_ids = keys_of(subject)
+    return tuple(sorted({*intended_keys(reference), *alive}))
+
+
+def is_fenced(subject: str) -> bool:
+    return Fence.objects.filter(subject=subject).exists()
+
+
+def destroy_subject(subject: str, *, now: datetime, by: Actor, clause: str) -> DestroyedSubject:
+    """Intent, fence, keys and indexes, rows, in this order; repeating it finishes what a kill left (A4.2).
+
+    The keys are those of the intent, so that a repetition still names what the first time destroyed.
+    """
+    key_ids = begin_destruction(subject, now=now, by=by, clause=clause)
     items = held_items(subject)
     destroy_keys(key_ids, now=now, by=by, clause=clause)
     with transaction.atomic(using="vault"):
         BlindIndex.objects.filter(subject=subject).delete()
         SealedValue.objects.filter(subject=subject).delete()
         Restriction.objects.filter(subject=subject).delete()
+        LastUse.objects.filter(subject=subject).delete()
+        Correction.objects.filter(subject=subject).delete()
         record_act(store="vault", act="destroy_subject", clause=clause, by=by, now=now, subject=subject, items=items)
     for alias in ("keys", "vault"):
         compact(alias)
-    return DestroyedSubject(tuple(key_ids), items)
+    return DestroyedSubject(key_ids, items)

@@ -2,7 +2,23 @@
 
 from datetime import datetime
 
+from imgnom.custody.in_force import policy_in_force
+from imgnom.policy.public import ends_at
 from imgnom.procedures.moderation.models import HandlerRecord, RightGrant
+
+
+def recompute_records_of_handling() -> int:
+    """After a change of the policy: the end of each row from its own time; how many changed."""
+    policy = policy_in_force()
+    changed = 0
+    for kind, record in ((HandlerRecord, "handler_records"), (RightGrant, "right_grants")):
+        declared = policy.records[record]
+        for number, at, before in kind._default_manager.values_list("pk", "at", "ends_at"):
+            end = ends_at(declared, at, policy.zone)
+            if end != before:
+                kind._default_manager.filter(pk=number).update(ends_at=end)
+                changed += 1
+    return changed
 
 
 def due_handler_records(*, now: datetime) -> int:

@@ -5,9 +5,10 @@ from imgnom.procedures.moderation.ending import (
     destroy_right_grants,
     due_handler_records,
     due_right_grants,
+    recompute_records_of_handling,
 )
 from imgnom.procedures.moderation.handling import record_grant, record_handling
 
 __all__ = [
-    "destroy_handler_records", "destroy_right_grants", "due_handler_records", "due_right_grants", "record_grant", "record_handling",
+    "destroy_handler_records", "destroy_right_grants", "due_handler_records", "due_right_grants", "recompute_records_of_handling", "record_grant", "record_handling",
 ]  # fmt: skip

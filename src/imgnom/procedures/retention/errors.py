@@ -1,4 +1,4 @@
-"""RetentionError: AlreadyWithdrawn."""
+"""RetentionError: AlreadyWithdrawn, LeaseLost."""
 
 
 class RetentionError(Exception):
@@ -6,4 +6,12 @@ class RetentionError(Exception):
 
 
 class AlreadyWithdrawn(RetentionError):
-    """A second click; the first one stands."""
+    """A second click; the first one stands, and this is its receipt's number."""
+
+    def __init__(self, number: str) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class LeaseLost(RetentionError):
+    """Somebody else carries this withdrawal on; what this one did may be repeated without harm."""

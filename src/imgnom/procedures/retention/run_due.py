@@ -3,10 +3,13 @@
 Missed runs are made good: each destroyer takes whatever is past its end. One that fails stops no other.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from django.db import transaction
 
 from imgnom.community.images.public import sweep_orphans
 from imgnom.community.members.public import (
@@ -20,10 +23,10 @@ from imgnom.community.members.public import (
     due_sessions,
 )
 from imgnom.community.visits.public import destroy_due_records, due_records, recompute_records
-from imgnom.custody.archive.public import destroy_archive, due_archives, recompute_archives
-from imgnom.custody.consent.public import adopt_policy, destroy_due_consents, due_consents
+from imgnom.custody.archive.public import close_archive, destroy_archive, due_archives, recompute_archives
+from imgnom.custody.consent.public import adopt_policy, destroy_due_consents, due_consents, recompute_consents
 from imgnom.custody.in_force import policy_in_force
-from imgnom.custody.keys.public import compact_stores, last_turn, turn_epoch
+from imgnom.custody.keys.public import any_alive, compact_stores, last_turn, turn_epoch
 from imgnom.custody.ledger.public import (
     finalise_certificates,
     intend_destruction,
@@ -31,16 +34,22 @@ from imgnom.custody.ledger.public import (
     make_checkpoint,
     sequence,
 )
-from imgnom.custody.vault.public import destroy_due_names, due_names
-from imgnom.policy.public import SYSTEM
+from imgnom.custody.vault.public import destroy_due_names, due_names, recompute_names
+from imgnom.policy.public import SYSTEM, ends_at
 from imgnom.procedures.moderation.public import (
     destroy_handler_records,
     destroy_right_grants,
     due_handler_records,
     due_right_grants,
+    recompute_records_of_handling,
 )
 from imgnom.procedures.retention.models import Withdrawal
-from imgnom.procedures.retention.withdraw_member import resume_withdrawals
+from imgnom.procedures.retention.receipts import recompute_receipts
+from imgnom.procedures.retention.waiting import count_waiting
+from imgnom.procedures.retention.withdraw_member import LEASE_SECONDS, resume_withdrawals
+
+# So long a round of withdrawals lasts before it is shown that somebody is at work.
+ROUND_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -71,29 +80,47 @@ class RetentionReport:
 
 
 def _archives(now: datetime) -> tuple[int, tuple[str, ...]]:
+    """Each with a certificate of its own, which the receipt of that withdrawal learns of; one that fails stops no other."""
     keys: list[str] = []
+    failed: Exception | None = None
     due = due_archives(now=now)
     for entry in due:
-        key_ids, items = destroy_archive(entry.archive_ref, entry.record, now=now, by=SYSTEM)
-        keys.extend(key_ids)
-        made = issue_certificate(
-            items=list(items), what=entry.record, method="key destroyed, rows deleted and overwritten", key_ids=key_ids, clause="A4.1①",
-            policy_digest=policy_in_force().digest, by=SYSTEM, now=now,
-        )  # fmt: skip
-        _tell_receipt(entry.archive_ref, entry.record, made.number, made.leaf_id, now)
+        try:
+            keys.extend(_end_archive(entry.archive_ref, entry.record, now))
+        except Exception as error:  # noqa: BLE001 - raised below, after the others had their turn
+            failed = error
+    if failed is not None:
+        raise failed
     return len(due), tuple(keys)
 
 
-def _tell_receipt(archive_ref: str, record: str, certificate: str, leaf: str, now: datetime) -> None:
+def _end_archive(archive_ref: str, record: str, now: datetime) -> tuple[str, ...]:
+    """Intent, keys, rows, certificate, receipt; killed between any two and repeated it has the same outcome."""
+    key_ids, items = destroy_archive(archive_ref, record, now=now, by=SYSTEM)
+    if any_alive(key_ids):
+        raise RuntimeError("a destroyed key is still there")
     row = Withdrawal.objects.filter(archive_ref=archive_ref).first()
-    if row is None:
-        return
-    for line in row.lines:
-        if line["record"] == record:
-            line |= {"state": "destroyed", "certificate": certificate, "destroyed_at": now.isoformat()}
-    row.certificates = [*row.certificates, certificate]
-    row.leaves = [*row.leaves, leaf]
-    row.save(update_fields=["lines", "certificates", "leaves"])
+    line = next((line for line in row.lines if line["record"] == record), None) if row else None
+    made = issue_certificate(
+        items=list(line["items"] if line else items), what=record, method="key destroyed, rows deleted and overwritten", key_ids=key_ids,
+        clause="A4.1①", policy_digest=policy_in_force().digest, by=SYSTEM, now=now, reference=f"archive:{archive_ref}:{record}",
+    )  # fmt: skip
+    _tell_receipt(archive_ref, record, made.number, made.leaf_id, now)
+    close_archive(archive_ref, record, now=now)
+    return key_ids
+
+
+def _tell_receipt(archive_ref: str, record: str, certificate: str, leaf: str, now: datetime) -> None:
+    with transaction.atomic():
+        row = Withdrawal.objects.select_for_update().filter(archive_ref=archive_ref).first()
+        if row is None:
+            return
+        for line in row.lines:
+            if line["record"] == record and line["state"] != "destroyed":
+                line |= {"state": "destroyed", "certificate": certificate, "destroyed_at": now.isoformat()}
+        row.certificates = list(dict.fromkeys([*row.certificates, certificate]))
+        row.leaves = list(dict.fromkeys([*row.leaves, leaf]))
+        row.save(update_fields=["lines", "certificates", "leaves"])
 
 
 DESTROYERS = (
@@ -127,15 +154,34 @@ ENDS_OTHERWISE = {
 }
 
 
+def _finish_withdrawals(now: datetime, tell: Callable[[str], None]) -> None:
+    """All of them, also one that a killed process held: its lease runs out. A round at a time, so that life is shown."""
+    gives_up = time.monotonic() + 2 * LEASE_SECONDS
+    while True:
+        resume_withdrawals(now=now, seconds=ROUND_SECONDS)
+        waiting = count_waiting(held_only=False)
+        if not waiting or (waiting == count_waiting(held_only=True) and time.monotonic() > gives_up):
+            return
+        tell("withdrawals")
+        time.sleep(0 if waiting > count_waiting(held_only=True) else 0.1)
+
+
 def list_due(*, now: datetime) -> dict[str, int]:
-    return {destroyer.record: destroyer.due(now) for destroyer in DESTROYERS}
+    """How much is past its end, kind by kind, and how many withdrawals are under way."""
+    return {destroyer.record: destroyer.due(now) for destroyer in DESTROYERS} | {"withdrawals": count_waiting()}
 
 
 def _take_policy(now: datetime) -> None:
     """A changed file is a new version: every stored end is worked out anew (I1)."""
-    if adopt_policy(policy_in_force(), now=now):
+    policy = policy_in_force()
+    if adopt_policy(policy, now=now):
         recompute_archives(now=now, by=SYSTEM)
         recompute_records()
+        recompute_consents()
+        freed = policy.records["freed_names"]
+        recompute_names(lambda start: ends_at(freed, start, policy.zone))
+        recompute_records_of_handling()
+        recompute_receipts(policy)
 
 
 def run_due(*, now: datetime, on_progress: Callable[[str], None] | None = None) -> RetentionReport:
@@ -144,8 +190,8 @@ def run_due(*, now: datetime, on_progress: Callable[[str], None] | None = None) 
     tell = on_progress or (lambda _line: None)
     work: list[tuple[str, Callable[[], object]]] = [
         ("policy", lambda: _take_policy(now)),
-        ("withdrawals", lambda: resume_withdrawals(now=now)),
-        *((d.record, lambda d=d: _run_one(d, now, report)) for d in DESTROYERS),  # type: ignore[misc]
+        ("withdrawals", lambda: _finish_withdrawals(now, tell)),
+        *((d.record, lambda d=d: _run_one(d, now, report)) for d in DESTROYERS),
         ("orphans", lambda: sweep_orphans(now=now)),
         ("compaction", compact_stores),
         ("epoch", lambda: setattr(report, "epoch", turn_epoch(now=now).epoch)),

@@ -1,127 +1,127 @@
-"""Leaving, by oneself after the identity check (A7.2c), and the receipt (I6)."""
+"""Leaving, by oneself after the identity check (A7.2c), and the receipt (I6): parse, call one use case, answer."""
 
-from datetime import datetime
+import secrets
 from typing import Any
 
-from django.http import Http404, HttpResponse, JsonResponse
+from django.conf import settings
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from imgnom.community.images.public import zip_of
-from imgnom.custody.in_force import policy_in_force
-from imgnom.custody.ledger.public import LeafUnknown, certificate, make_checkpoint, proof_of, sequence
-from imgnom.policy.public import CHOICES, Text
+from imgnom.community.images.public import newest_public_picture, zip_of
+from imgnom.custody.ledger.public import certificate, sign_document
+from imgnom.policy.public import CHOICES
+from imgnom.procedures.retention.drawing import receipt_svg
 from imgnom.procedures.retention.errors import AlreadyWithdrawn
 from imgnom.procedures.retention.models import Withdrawal
-from imgnom.procedures.retention.withdraw_member import plan_for, withdraw_member
+from imgnom.procedures.retention.receipts import find_receipt, proofs_for, receipt_facts
+from imgnom.procedures.retention.shown import shown_plan, shown_receipt
+from imgnom.procedures.retention.withdraw_member import facts_for, number_of_press, plan_for, withdraw_member
 from imgnom.web.address import client_address, limit_key
-from imgnom.web.errors import plain
 from imgnom.web.guards import step_up_required
 from imgnom.web.requests import MemberRequest, Request
-from imgnom.web.responses import see_other
+from imgnom.web.responses import see_other, streamed
 from imgnom.web.throttle import hit
+
+RECEIPT = "receipt"
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+def withdraw(request: Request) -> HttpResponse:
+    """Whoever has just left here is shown their receipt, also when the button was pressed twice (C2)."""
+    if request.member is None:
+        number = number_of_press(request.POST.get("press", "")) or request.session.get(RECEIPT, "")
+        if number:
+            return _already(request, number) if request.method == "POST" else see_other(f"/receipt/{number}")
+    return _withdraw(request)
+
+
 @step_up_required
-def withdraw(request: MemberRequest) -> HttpResponse:
+def _withdraw(request: MemberRequest) -> HttpResponse:
     chosen, confirmed = request.POST.get("content"), request.POST.get("confirm") == "yes"
     if request.method == "POST" and chosen in CHOICES and confirmed:
         try:
-            number = withdraw_member(request.member.pk, choice=chosen, by=request.actor, now=request.now)
-        except AlreadyWithdrawn:
-            return plain(request, 409)
+            number = withdraw_member(
+                request.member.pk,
+                choice=chosen,
+                by=request.actor,
+                now=request.now,
+                press=request.POST.get("press", "")[:48],
+            )
+        except AlreadyWithdrawn as first:
+            return _already(request, first.number)
         request.session.flush()
-        request.member = None
+        request.session[RECEIPT] = number
         return see_other(f"/receipt/{number}")
+    asked = request.method == "POST"
     plans = {choice: plan_for(request.member.pk, choice=choice, now=request.now) for choice in CHOICES}
-    context = {"plans": plans, "plan": plans["keep"], "chosen": chosen, "items": policy_in_force().items}
-    missing = request.method == "POST"
-    return render(
-        request,
-        "retention/withdraw.html",
-        context | {"no_choice": missing and chosen not in CHOICES, "no_confirm": missing and not confirmed},
-        status=422 if missing else 200,
-    )
+    picture = newest_public_picture(request.member.pk)
+    context = shown_plan(plans, facts_for(request.member.pk, now=request.now)) | {
+        "picture": picture,
+        "thumbnail": f"/media/{picture.public_id}/thumbnail" if picture else "",
+        "press": secrets.token_urlsafe(18),
+        "chosen": chosen if chosen in CHOICES else "",
+        "confirmed": confirmed,
+        "no_choice": asked and chosen not in CHOICES,
+        "no_confirm": asked and not confirmed,
+    }
+    return render(request, "retention/withdraw.html", context, status=422 if asked else 200)
+
+
+def _already(request: Request, number: str) -> HttpResponse:
+    """A second press changes nothing and does not lose the number of the first."""
+    request.member = None
+    return render(request, "retention/already.html", {"number": number}, status=409)
 
 
 @require_safe
 @step_up_required
 def pictures(request: MemberRequest) -> HttpResponse:
-    response = HttpResponse(zip_of(request.member.pk), content_type="application/zip")
+    response = streamed(zip_of(request.member.pk), content_type="application/zip")
     response["Content-Disposition"] = 'attachment; filename="imgnom-pictures.zip"'
     return response
 
 
 def _row(request: Request, number: str) -> Withdrawal:
     hit("receipt", limit_key(client_address(request)), limit=600, per_seconds=600)
-    row = Withdrawal.objects.filter(number=number).first()
+    row = find_receipt(number)
     if row is None:
         raise Http404
     return row
 
 
-def _facts(row: Withdrawal, now: datetime) -> dict[str, Any]:
-    lines = []
-    for line in row.lines:
-        over = (
-            line["ends_at"] is not None
-            and line["outcome"] in ("archived", "kept_until")
-            and now >= datetime.fromisoformat(line["ends_at"])
-        )
-        state = (
-            "destroyed"
-            if line["state"] == "destroyed" or (over and line["outcome"] == "kept_until")
-            else "refused"
-            if over
-            else line["state"]
-        )
-        lines.append(line | {"state": state})
-    return {
-        "receipt": row.number, "withdrawn_at": row.starts_at.isoformat(), "choice": row.choice, "policy": row.policy_digest, "state": row.state,
-        "lines": lines, "certificates": [c for c in (_certificate(n) for n in row.certificates) if c],
-    }  # fmt: skip
-
-
-def _certificate(number: str) -> dict[str, Any] | None:
-    try:
-        return certificate(number)
-    except LeafUnknown:
-        return None
-
-
-def _proofs(row: Withdrawal, now: datetime) -> list[dict[str, Any]]:
-    proofs = []
-    for leaf in row.leaves:
-        try:
-            proofs.append(proof_of(leaf))
-        except LeafUnknown:
-            sequence(now=now)
-            make_checkpoint(now=now)
-            try:
-                proofs.append(proof_of(leaf))
-            except LeafUnknown:
-                continue
-    return proofs
+@require_safe
+def find(request: Request) -> HttpResponse:
+    """A number typed off a sheet of paper."""
+    number = request.GET.get("number", "").strip()
+    if number and find_receipt(number) is not None:
+        return see_other(f"/receipt/{_row(request, number).number}")
+    if number:
+        hit("receipt", limit_key(client_address(request)), limit=600, per_seconds=600)
+    return render(request, "retention/find.html", {"unknown": bool(number)}, status=404 if number else 200)
 
 
 @require_safe
 def receipt(request: Request, number: str) -> HttpResponse:
     row = _row(request, number)
-    facts = _facts(row, request.now)
-    for line in facts["lines"]:
-        record = policy_in_force().records.get(line["record"])
-        line["label"] = record.label if record else Text(line["record"], line["record"])
-        line["why"] = Text(line["reason"]["ko"], line["reason"]["en"])
-    return render(request, "retention/receipt.html", {"facts": facts, "row": row})
+    return render(request, "retention/receipt.html", shown_receipt(row, request.now))
 
 
 @require_safe
 def receipt_json(request: Request, number: str) -> HttpResponse:
     row = _row(request, number)
-    return JsonResponse(
-        _facts(row, request.now) | {"ledger": _proofs(row, request.now)}, json_dumps_params={"ensure_ascii": False}
-    )
+    facts = receipt_facts(row, now=request.now)
+    return _signed(facts | {"ledger": proofs_for(row.leaves, now=request.now)})
+
+
+@require_safe
+def receipt_picture(request: Request, number: str) -> HttpResponse:
+    """The receipt to keep: drawn here, of the number and the dates, of no person."""
+    row = _row(request, number)
+    drawn = receipt_svg(shown_receipt(row, request.now), address=f"{settings.IMGNOM.base_url}/receipt/{row.number}")
+    response = HttpResponse(drawn, content_type="image/svg+xml; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="imgnom-{row.number}.svg"'
+    return response
 
 
 @require_safe
@@ -130,6 +130,11 @@ def certificate_json(request: Request, number: str, certificate_number: str) -> 
     if certificate_number not in row.certificates:
         raise Http404
     found = certificate(certificate_number)
-    response = JsonResponse(found | {"ledger": [proof_of(found["leaf_id"])]}, json_dumps_params={"ensure_ascii": False})
+    response = _signed(found | {"ledger": proofs_for([found["leaf_id"]], now=request.now)})
     response["Content-Disposition"] = f'attachment; filename="{certificate_number}.json"'
     return response
+
+
+def _signed(document: dict[str, Any]) -> HttpResponse:
+    """Canonical JSON under our signature: not one byte of it can change unseen."""
+    return HttpResponse(sign_document(document), content_type="application/json")

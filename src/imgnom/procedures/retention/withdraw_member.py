@@ -1,15 +1,23 @@
 """Leaving, step by step (A3.0a, A4.1①, A4.2, A7.2b).
 
-accepted → archived → content → destroyed → done. Each step may be killed and repeated: kept values are in the archive
-before the live key dies, the live key is dead before the certificate, and the row forgets whom it was about last.
+accepted → archived → keyless → emptied → gone → certified → done. The acceptance is one transaction: from then on no
+page shows the person, and their posts stand as they chose. The steps behind it may be killed and repeated and are
+carried on by one at a time, under a lease: intent and fence stand before anything is moved, what is kept is in the
+archive before the live key dies, the key is dead before files and rows, and these before the one certificate. The row
+forgets whom it was about last. The letter with the number has the address under a key of its own, so that a mail
+server that is down stops nothing and loses nothing.
 """
 
+import logging
 import secrets
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import F, ProtectedError
 
 from imgnom.community.comments.public import (
     anonymise_comments,
@@ -18,13 +26,20 @@ from imgnom.community.comments.public import (
     delete_comments_on,
     keep_comments,
 )
-from imgnom.community.images.public import anonymise_images, count_for, delete_images, keep_images
+from imgnom.community.images.public import (
+    anonymise_images,
+    count_for,
+    delete_images,
+    hide_images,
+    keep_images,
+    keys_of_images,
+)
 from imgnom.community.members.public import (
     canonical_username,
     mark_withdrawn,
     member_by_id,
     nickname_key,
-    queue_letter,
+    queue_parting_letter,
     remove_member,
     session_count,
 )
@@ -32,26 +47,44 @@ from imgnom.custody.archive.public import archive_subject
 from imgnom.custody.consent.public import pseudonymise_consents
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import KeyDestroyed, any_alive, compact_stores
-from imgnom.custody.ledger.public import intend_destruction, issue_certificate, make_number
+from imgnom.custody.ledger.public import issue_certificate, make_checkpoint, make_number, sequence
 from imgnom.custody.outbox.public import record_act
-from imgnom.custody.vault.public import ValueMissing, destroy_subject, fence_subject, held_items, hold_name
+from imgnom.custody.vault.public import (
+    ValueMissing,
+    begin_destruction,
+    destroy_subject,
+    held_items,
+    hold_name,
+)
 from imgnom.custody.vault.reveal import reveal
-from imgnom.policy.public import SYSTEM, Actor, Choice, LeavingFacts, WithdrawalPlan, ends_at, plan_withdrawal
-from imgnom.procedures.retention.errors import AlreadyWithdrawn
+from imgnom.policy.public import SYSTEM, Actor, Choice, Item, LeavingFacts, WithdrawalPlan, ends_at, plan_withdrawal
+from imgnom.procedures.retention.errors import AlreadyWithdrawn, LeaseLost
 from imgnom.procedures.retention.models import Withdrawal
+from imgnom.web.words import current_language
 
+log = logging.getLogger("imgnom.retention")
+
+LEASE_SECONDS = 20.0
+# How long the person who pressed the button waits for files to be overwritten; the worker does the rest.
+PRESS_SECONDS = 2.0
+FILES_AT_ONCE = 100
+# Items that the plan names by itself, or that live shorter than a membership.
 USUAL = ("username", "email", "nickname", "password", "second_factor", "confirmation_code")
 
 
 def plan_for(member_id: int, *, choice: Choice, now: datetime) -> WithdrawalPlan:
     """What leaving now would do, for the page and for the act."""
+    return plan_withdrawal(policy_in_force(), facts_for(member_id, now=now), choice=choice, now=now)
+
+
+def facts_for(member_id: int, *, now: datetime) -> LeavingFacts:
+    """What is held of a member, in numbers and names of items."""
     card = member_by_id(member_id)
     pictures, private = count_for(member_id)
     extra = tuple(item for item in held_items(card.subject) if item not in USUAL) if card else ()
-    facts = LeavingFacts(
+    return LeavingFacts(
         pictures - private, count_comments(member_id), private, session_count(member_id, now=now), extra
     )
-    return plan_withdrawal(policy_in_force(), facts, choice=choice, now=now)
 
 
 def _lines(plan: WithdrawalPlan) -> list[dict[str, Any]]:
@@ -68,145 +101,238 @@ def _lines(plan: WithdrawalPlan) -> list[dict[str, Any]]:
     return lines
 
 
-def withdraw_member(member_id: int, *, choice: Choice, by: Actor, now: datetime) -> str:
+def withdraw_member(member_id: int, *, choice: Choice, by: Actor, now: datetime, press: str = "") -> str:
     """The member is gone from every page, and the rest is under way; returns the receipt number.
 
-    Raises AlreadyWithdrawn.
+    `press` is the mark of the page on which the button stood. Raises AlreadyWithdrawn with the first press's number.
     """
     plan = plan_for(member_id, choice=choice, now=now)
     number = make_number("R", 5)
+    card = member_by_id(member_id)
     try:
         with transaction.atomic(durable=True):
-            if not mark_withdrawn(member_id):
-                raise AlreadyWithdrawn(str(member_id))
+            if card is None or not mark_withdrawn(member_id):
+                raise AlreadyWithdrawn(number_of(member_id))
             leaf = record_act(
-                store="default",
-                act="withdraw",
-                clause="A7.2b",
-                by=by,
-                now=now,
-                subject=by.token,
-                policy=policy_in_force().digest,
+                store="default", act="withdraw", clause="A7.2b", by=by, now=now, subject=by.token, policy=policy_in_force().digest,
                 detail={"choice": choice},
-            )
-            Withdrawal.objects.create(
-                number=number, member_id=member_id, subject=by.token, choice=choice, state="accepted", lines=_lines(plan), leaves=[leaf],
-                policy_digest=policy_in_force().digest, archive_ref=secrets.token_hex(13), starts_at=now,
             )  # fmt: skip
-            queue_letter(str(by.token), "receipt", now=now, facts={"number": number})
+            Withdrawal.objects.create(
+                number=number, press=press or None, member_id=member_id, subject=by.token, choice=choice, language=current_language(), state="accepted",
+                lines=_lines(plan), leaves=[leaf], policy_digest=policy_in_force().digest, archive_ref=secrets.token_hex(13),
+                letter=secrets.token_hex(13), starts_at=now,
+            )  # fmt: skip
+            _settle_posts(member_id, card.nickname, choice, now)
     except IntegrityError:
-        raise AlreadyWithdrawn(str(member_id)) from None
-    resume_withdrawal(number, now=now)
+        raise AlreadyWithdrawn(number_of(member_id)) from None
+    try:
+        resume_withdrawal(number, now=now, seconds=PRESS_SECONDS)
+    except Exception as error:  # noqa: BLE001 - it is accepted and recorded; the worker carries it on
+        log.error("a withdrawal waits for the worker: %s", type(error).__name__)  # noqa: TRY400 - no values in logs
     return number
 
 
-def resume_withdrawal(number: str, *, now: datetime) -> None:
-    """Carry a withdrawal on from wherever it stands to its end."""
-    while True:
-        row = Withdrawal.objects.get(number=number)
-        step = STEPS.get(row.state)
-        if step is None:
-            return
-        step(row, now)
+def number_of(member_id: int) -> str:
+    """The receipt number of a withdrawal that is under way; empty once it is done, for then nobody knows whose it is."""
+    return Withdrawal.objects.filter(member_id=member_id).values_list("number", flat=True).first() or ""
 
 
-def _to(row: Withdrawal, state: str) -> None:
-    row.state = state
-    row.save()
+def number_of_press(press: str) -> str:
+    """The receipt number that a press of this very page's button led to."""
+    found = Withdrawal.objects.filter(press=press).values_list("number", flat=True).first() if press else None
+    return found or ""
 
 
-def _archive(row: Withdrawal, now: datetime) -> None:
-    from imgnom.community.members.public import deliver_mail
+def _settle_posts(member_id: int, nickname: str, choice: str, now: datetime) -> None:
+    """What the choice says about texts and names, at once; files follow. Repeating it takes in what came late."""
+    match choice:
+        case "keep":
+            keep_images(member_id, nickname)
+            keep_comments(member_id, nickname)
+        case "anonymise":
+            anonymise_images(member_id)
+            anonymise_comments(member_id)
+        case _:
+            hide_images(member_id)
+            delete_comments(member_id, now=now, by=SYSTEM)
 
-    deliver_mail(now=row.starts_at)  # the receipt goes while the address can still be read
-    subject, policy = str(row.subject), policy_in_force()
-    fence_subject(subject, now=now)
-    values: dict[str, str] = {}
-    moving = [
-        item for line in row.lines if line["outcome"] == "archived" for item in line["items"] if item != "membership"
-    ]
-    for item in dict.fromkeys(("username", "email", "nickname", *moving)):
+
+# ── the steps ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def resume_withdrawal(number: str, *, now: datetime, seconds: float | None = None) -> bool:
+    """Carry a withdrawal on from wherever it stands; True when nothing of it waits any more.
+
+    False while somebody else is at it, or when `seconds` of real time have passed and files are left.
+    """
+    row = _take(number)
+    if row is None:
+        return not Withdrawal.objects.filter(number=number).exclude(state="done").exists()
+    deadline = None if seconds is None else time.monotonic() + seconds
+    try:
+        while (step := STEPS.get(row.state)) is not None:
+            if not step(row, now, deadline):
+                return False
+        return True
+    finally:
+        Withdrawal.objects.filter(pk=row.pk, lease_token=row.lease_token).update(leased_until=0)
+
+
+def resume_withdrawals(*, now: datetime, seconds: float | None = None) -> int:
+    """Everything that a kill left behind (I2); how many are done now. One that fails stops no other; it is raised last."""
+    done, failed = 0, None
+    for number in list(Withdrawal.objects.exclude(state="done").order_by("pk").values_list("number", flat=True)):
         try:
-            values[item] = reveal(subject, item, purpose="retention", by=SYSTEM, now=now).open()
-        except (ValueMissing, KeyDestroyed):
-            continue
-    card = member_by_id(row.member_id or 0)
-    if card is not None:
-        values["membership"] = f"{card.joined_at.isoformat()} {row.starts_at.isoformat()}"
-        record = policy.records["freed_names"]
-        until = ends_at(record, row.starts_at, policy.zone)
-        if "username" in values:
-            hold_name("username", canonical_username(values["username"]), starts_at=row.starts_at, until=until)
-        hold_name(
-            "nickname",
-            nickname_key(card.nickname),
-            starts_at=row.starts_at,
-            until=None if row.choice == "keep" else until,
-        )
-    for line in row.lines:
-        if line["outcome"] == "archived":
-            kept = {item: values[item] for item in line["items"] if item in values}
-            if kept:
-                archive_subject(
-                    archive_ref=row.archive_ref, record=line["record"], values=kept, starts_at=row.starts_at,
-                    due_at=datetime.fromisoformat(line["ends_at"]), by=SYSTEM, now=now,
-                )  # fmt: skip
-    _to(row, "archived")
+            done += resume_withdrawal(number, now=now, seconds=seconds)
+        except Exception as error:  # noqa: BLE001 - raised below, after the others had their turn
+            failed = error
+    if failed is not None:
+        raise failed
+    return done
 
 
-def _content(row: Withdrawal, now: datetime) -> None:
-    member_id = row.member_id or 0
+def _take(number: str) -> Withdrawal | None:
+    """The row under a fresh lease; None while somebody else holds it. Real time, never the site's clock."""
+    with transaction.atomic():
+        free = Withdrawal.objects.filter(number=number, leased_until__lt=time.time()).exclude(state="done")
+        if not free.update(leased_until=time.time() + LEASE_SECONDS, lease_token=F("lease_token") + 1):
+            return None
+        return Withdrawal.objects.get(number=number)
+
+
+def _save(row: Withdrawal, **changes: Any) -> bool:
+    """The changes stand, if the lease is still ours. Raises LeaseLost."""
+    mine = Withdrawal.objects.filter(pk=row.pk, lease_token=row.lease_token)
+    if not mine.update(leased_until=time.time() + LEASE_SECONDS, **changes):
+        raise LeaseLost(row.number)
+    for name, value in changes.items():
+        setattr(row, name, value)
+    return True
+
+
+def _archive(row: Withdrawal, now: datetime, _deadline: float | None) -> bool:
+    subject, policy, member_id = str(row.subject), policy_in_force(), row.member_id or 0
+    queue_parting_letter(
+        subject,
+        template_id="receipt",
+        own=row.letter,
+        now=row.starts_at,
+        language=row.language,
+        facts={"number": row.number},
+    )
+    begin_destruction(subject, now=now, by=SYSTEM, clause="A4.2")
+    kept = [line for line in row.lines if line["outcome"] == "archived"]
+    values = _values(subject, member_id, row.starts_at, {i for line in kept for i in line["items"]}, now)
     card = member_by_id(member_id)
     if card is not None:
-        delete_comments_on(member_id, only_private=True)
-        delete_images(member_id, only_private=True, now=now, by=SYSTEM)
-        match row.choice:
-            case "keep":
-                keep_images(member_id, card.nickname)
-                keep_comments(member_id, card.nickname)
-            case "anonymise":
-                anonymise_images(member_id)
-                anonymise_comments(member_id)
-            case _:
-                delete_comments_on(member_id, only_private=False)
-                delete_images(member_id, only_private=False, now=now, by=SYSTEM)
-                delete_comments(member_id, now=now, by=SYSTEM)
-    _to(row, "content")
+        until = ends_at(policy.records["freed_names"], row.starts_at, policy.zone)
+        username = _read(subject, "username", now)
+        if username is not None:
+            hold_name("username", canonical_username(username), starts_at=row.starts_at, until=until)
+        never = row.choice == "keep"
+        hold_name("nickname", nickname_key(card.nickname), starts_at=row.starts_at, until=None if never else until)
+    for line in kept:
+        mine = {item: values[item] for item in line["items"] if item in values}
+        if mine:
+            archive_subject(
+                archive_ref=row.archive_ref, record=line["record"], values=mine, starts_at=row.starts_at,
+                due_at=datetime.fromisoformat(line["ends_at"]) if line["ends_at"] else None, by=SYSTEM, now=now,
+            )  # fmt: skip
+    only_private = row.choice != "delete"
+    return _save(row, state="archived", file_keys=list(keys_of_images(member_id, only_private=only_private)))
 
 
-def _destroy(row: Withdrawal, now: datetime) -> None:
-    subject = str(row.subject)
-    intent = intend_destruction(what="account", key_ids=[], clause="A4.2", by=SYSTEM, now=now)
-    pseudonymise_consents(subject, now=row.starts_at)
-    gone = destroy_subject(subject, now=now, by=SYSTEM, clause="A4.2")
-    remove_member(row.member_id or 0)
-    if any_alive(gone.key_ids):
+def _read(subject: str, item: str, now: datetime) -> str | None:
+    try:
+        return reveal(subject, item, purpose="retention", by=SYSTEM, now=now).open()
+    except (ValueMissing, KeyDestroyed):
+        return None
+
+
+def _values(subject: str, member_id: int, left_at: datetime, wanted: set[str], now: datetime) -> Mapping[str, str]:
+    """What the records keep, opened; whatever item a policy file names."""
+    items: Mapping[str, Item] = policy_in_force().items
+    card = member_by_id(member_id)
+    found = {}
+    for item in sorted(wanted):
+        if item == "membership":
+            value = f"{card.joined_at.isoformat()} {left_at.isoformat()}" if card else None
+        else:
+            value = _read(subject, item, now) if item in items else None
+        if value is not None:
+            found[item] = value
+    return found
+
+
+def _destroy_keys(row: Withdrawal, now: datetime, _deadline: float | None) -> bool:
+    pseudonymise_consents(str(row.subject), now=row.starts_at)
+    destroy_subject(str(row.subject), now=now, by=SYSTEM, clause="A4.2")
+    return _save(row, state="keyless")
+
+
+def _empty(row: Withdrawal, now: datetime, deadline: float | None) -> bool:
+    """Files of pictures that go, so many at once; False when the time of the caller is over before the last."""
+    member_id, only_private = row.member_id or 0, row.choice != "delete"
+    delete_comments_on(member_id, only_private=only_private)
+    while True:
+        count, _ = delete_images(member_id, only_private=only_private, now=now, by=SYSTEM, limit=FILES_AT_ONCE)
+        if count < FILES_AT_ONCE:
+            return _save(row, state="emptied")
+        _save(row, state="keyless")
+        if deadline is not None and time.monotonic() > deadline:
+            return False
+
+
+def _remove(row: Withdrawal, now: datetime, _deadline: float | None) -> bool:
+    """The member's row goes. A post that was on its way while they left keeps it: then it is settled like the others."""
+    member_id = row.member_id or 0
+    try:
+        remove_member(member_id)
+    except (ProtectedError, IntegrityError):
+        card = member_by_id(member_id)
+        with transaction.atomic():
+            _settle_posts(member_id, card.nickname if card else "", row.choice, now)
+        late = keys_of_images(member_id, only_private=False)
+        return _save(row, state="keyless", file_keys=[*row.file_keys, *late])
+    return _save(row, state="gone")
+
+
+def _certify(row: Withdrawal, now: datetime, _deadline: float | None) -> bool:
+    key_ids = tuple(
+        dict.fromkeys([*begin_destruction(str(row.subject), now=now, by=SYSTEM, clause="A4.2"), *row.file_keys])
+    )
+    if any_alive(key_ids):
         raise RuntimeError("a destroyed key is still there")
-    going = [item for line in row.lines if line["outcome"] == "destroyed_now" for item in line["items"]]
+    row.refresh_from_db(fields=["lines", "certificates", "leaves"])
+    going = [line for line in row.lines if line["outcome"] == "destroyed_now" and line["count"] != 0]
     made = issue_certificate(
-        items=list(dict.fromkeys([*gone.items, *going])), what="account", method="keys destroyed, rows deleted and overwritten, files overwritten and unlinked",
-        key_ids=gone.key_ids, clause="A4.2", policy_digest=row.policy_digest, by=SYSTEM, now=now,
+        items=list(dict.fromkeys(item for line in going for item in line["items"])), what="account", method="keys destroyed, rows deleted and overwritten, files overwritten and unlinked",
+        key_ids=key_ids, clause="A4.2", policy_digest=row.policy_digest, by=SYSTEM, now=now, reference=f"withdrawal:{row.archive_ref}",
     )  # fmt: skip
-    row.leaves = [*row.leaves, intent, made.leaf_id]
-    row.certificates = [*row.certificates, made.number]
-    for line in row.lines:
-        if line["state"] == "going":
-            line |= {"state": "destroyed", "certificate": made.number, "destroyed_at": now.isoformat()}
-    _to(row, "destroyed")
+    lines = [
+        line | {"state": "destroyed", "certificate": made.number, "destroyed_at": now.isoformat()}
+        if line["state"] == "going"
+        else line
+        for line in row.lines
+    ]
+    return _save(
+        row,
+        state="certified",
+        lines=lines,
+        leaves=list(dict.fromkeys([*row.leaves, made.leaf_id])),
+        certificates=list(dict.fromkeys([*row.certificates, made.number])),
+    )
 
 
-def _forget(row: Withdrawal, now: datetime) -> None:
-    row.subject, row.member_id = None, None
-    _to(row, "done")
+def _forget(row: Withdrawal, now: datetime, _deadline: float | None) -> bool:
+    _save(row, state="done", subject=None, member_id=None, file_keys=[])
     compact_stores()
+    if sequence(now=now):
+        make_checkpoint(now=now)
+    return True
 
 
-STEPS = {"accepted": _archive, "archived": _content, "content": _destroy, "destroyed": _forget}
-
-
-def resume_withdrawals(*, now: datetime) -> int:
-    """Everything that a kill left behind (I2)."""
-    waiting = list(Withdrawal.objects.exclude(state="done").values_list("number", flat=True)[:50])
-    for number in waiting:
-        resume_withdrawal(number, now=now)
-    return len(waiting)
+Step = Callable[[Withdrawal, datetime, float | None], bool]
+STEPS: dict[str, Step] = {
+    "accepted": _archive, "archived": _destroy_keys, "keyless": _empty, "emptied": _remove, "gone": _certify, "certified": _forget,
+}  # fmt: skip

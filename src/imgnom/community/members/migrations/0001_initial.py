@@ -53,6 +53,7 @@ class Migration(migrations.Migration):
                 ('template_id', models.CharField(max_length=40)),
                 ('language', models.CharField(default='ko', max_length=2)),
                 ('row', models.CharField(default='', max_length=64)),
+                ('own', models.BooleanField(default=False)),
                 ('facts', models.JSONField(default=dict)),
                 ('tries', models.SmallIntegerField(default=0)),
                 ('starts_at', models.DateTimeField()),

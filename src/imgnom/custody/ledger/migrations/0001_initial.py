@@ -16,6 +16,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.CharField(max_length=32, unique=True)),
+                ('reference', models.CharField(max_length=96, null=True, unique=True)),
                 ('content', models.TextField()),
                 ('signature', models.TextField()),
                 ('grade', models.CharField(max_length=16)),
@@ -38,10 +39,12 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('intent_id', models.CharField(max_length=32, unique=True)),
+                ('reference', models.CharField(max_length=96, null=True, unique=True)),
                 ('what', models.CharField(max_length=64)),
                 ('key_ids', models.TextField()),
                 ('clause', models.CharField(max_length=16)),
                 ('made_at', models.DateTimeField()),
+                ('done_at', models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(

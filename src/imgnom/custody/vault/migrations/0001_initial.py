@@ -70,4 +70,29 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('subject', 'item', 'row'), name='vault_one_value_per_row')],
             },
         ),
+        migrations.CreateModel(
+            name='Correction',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('subject', models.CharField(db_index=True, max_length=32)),
+                ('item', models.CharField(max_length=40)),
+                ('digest', models.CharField(max_length=64)),
+                ('at', models.DateTimeField()),
+            ],
+        ),
+        migrations.CreateModel(
+            name='LastUse',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('subject', models.CharField(max_length=32)),
+                ('item', models.CharField(max_length=40)),
+                ('purpose', models.CharField(max_length=40)),
+                ('role', models.CharField(max_length=24)),
+                ('look', models.CharField(default='', max_length=32)),
+                ('at', models.DateTimeField()),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('subject', 'item', 'purpose', 'role', 'look'), name='vault_one_last_use_per_purpose')],
+            },
+        ),
     ]

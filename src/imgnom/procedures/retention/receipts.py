@@ -1,0 +1,102 @@
+"""What a receipt says (I6): what went, what is still there and until when, with certificates and proofs; never whose.
+
+A line is called destroyed only after a look: its certificate, or a store in which nothing with that end is left.
+"""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from imgnom.community.visits.public import due_records
+from imgnom.custody.consent.public import due_consents
+from imgnom.custody.ledger.public import LeafUnknown, certificate, make_checkpoint, proof_of, sequence
+from imgnom.custody.vault.public import due_names, is_fenced
+from imgnom.policy.public import Policy, ends_at, last_day
+from imgnom.procedures.retention.models import Withdrawal
+
+PROOF_TRIES = 20
+PROOF_WAIT_SECONDS = 0.1
+# Kept with an end but without a certificate of this receipt's own: how many rows with such an end are left.
+LEFT = {
+    "freed_names": lambda end: due_names(now=end),
+    "consent_records": lambda end: due_consents(now=end),
+    "access_records_member": lambda end: due_records(now=end),
+}
+
+
+def find_receipt(number: str) -> Withdrawal | None:
+    """By its number, as people type it."""
+    return Withdrawal.objects.filter(number="".join(number.split()).upper()).first()
+
+
+def line_state(row: Withdrawal, line: Mapping[str, Any], now: datetime) -> str:
+    """going, held, refused (its day is over, the worker has not been there yet), destroyed, or stays."""
+    state, record = str(line["state"]), str(line["record"])
+    if state != "held":
+        return state
+    if record == "mail_queue" and is_fenced(row.letter):
+        return "destroyed"
+    end = datetime.fromisoformat(line["ends_at"]) if line["ends_at"] else None
+    if end is None or now < end:
+        return "held"
+    return "destroyed" if record in LEFT and not LEFT[record](end) else "refused"
+
+
+def receipt_facts(row: Withdrawal, *, now: datetime) -> dict[str, Any]:
+    """What, when, until when; and the signed certificates."""
+    lines = [dict(line) | {"state": line_state(row, line, now)} for line in row.lines]
+    return {
+        "receipt": row.number, "as_of": now.isoformat(timespec="seconds"), "withdrawn_at": row.starts_at.isoformat(), "choice": row.choice,
+        "policy": row.policy_digest, "state": row.state, "lines": lines, "certificates": certificates_of(row),
+    }  # fmt: skip
+
+
+def certificates_of(row: Withdrawal) -> list[dict[str, Any]]:
+    found = []
+    for number in row.certificates:
+        try:
+            found.append(certificate(number))
+        except LeafUnknown:  # the ledger's store is an older one than ours; what it does not know is not claimed
+            continue
+    return found
+
+
+def proofs_for(leaves: list[str], *, now: datetime) -> list[dict[str, Any]]:
+    """The ledger's proof of each; an act that has not entered yet is brought in, or waited for while another does it."""
+    for _ in range(PROOF_TRIES):
+        try:
+            return [proof_of(leaf) for leaf in leaves]
+        except LeafUnknown:
+            sequence(now=now)
+            make_checkpoint(now=now)
+            time.sleep(PROOF_WAIT_SECONDS)
+    found = []
+    for leaf in leaves:
+        try:
+            found.append(proof_of(leaf))
+        except LeafUnknown:
+            continue
+    return found
+
+
+def recompute_receipts(policy: Policy) -> int:
+    """After a change of the policy: what is still held ends as the file now says; how many receipts changed."""
+    changed = 0
+    for row in Withdrawal.objects.all().iterator(chunk_size=500):
+        before = [dict(line) for line in row.lines]
+        for line in row.lines:
+            record = policy.records.get(line["record"])
+            if line["state"] == "held" and record is not None:
+                end = ends_at(record, row.starts_at, policy.zone)
+                line["ends_at"] = end.isoformat() if end else None
+                line["until"] = until_of(policy, line["record"], row.starts_at)
+        if row.lines != before:
+            row.save(update_fields=["lines"])
+            changed += 1
+    return changed
+
+
+def until_of(policy: Policy, record: str, start: datetime) -> str | None:
+    day = last_day(policy.records[record], start, policy.zone)
+    return day.isoformat() if day else None
