@@ -12,7 +12,7 @@ from tests.architecture.house import WITH_ROOMS, House, Module, Place, place_of,
 
 PURE = {"__future__", "calendar", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "itertools", "json",
         "math", "operator", "pathlib", "re", "string", "tomllib", "types", "typing", "unicodedata", "zoneinfo",
-        "markdown_it", "pydantic"}  # fmt: skip
+        }  # fmt: skip
 LOADERS = re.compile(
     r"(?:^|\.)(?:import_module|__import__|import_string|autodiscover_modules|get_model|get_models|get_app_config"
     r"|get_app_configs|model_class|get_object_for_this_type|run_module|run_path|spec_from_file_location|resolve_name)$"

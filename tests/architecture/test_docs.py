@@ -1,0 +1,104 @@
+"""Documents cannot drift: every variable, command, option and dependency stands in its page, and nothing else does."""
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imgnom.site.cli import _parser
+from imgnom.site.environment import STORES, variable_of_store
+
+ROOT = Path(__file__).resolve().parents[2]
+OPERATING = (ROOT / "docs/operating.md").read_text(encoding="utf-8")
+VARIABLE = re.compile(r"IMGNOM_[A-Z][A-Z_]*[A-Z]")
+
+
+def _variables_of_the_code() -> set[str]:
+    files = [
+        ROOT / "run",
+        *(ROOT / "src").rglob("*.py"),
+        *(ROOT / "tools").rglob("*.py"),
+        *(ROOT / "tests").glob("*.py"),
+    ]
+    named = {name for file in files for name in VARIABLE.findall(file.read_text(encoding="utf-8"))}
+    return named | {variable_of_store(store) for store in STORES}
+
+
+def test_every_variable_is_documented_and_every_documented_one_exists() -> None:
+    documented, known = set(VARIABLE.findall(OPERATING)), _variables_of_the_code()
+    assert documented == known
+
+
+def _commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    for action in _parser()._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.items()
+
+
+def _acts(parser: argparse.ArgumentParser) -> list[str]:
+    return [str(act) for action in parser._actions if action.dest == "act" for act in action.choices or ()]
+
+
+@pytest.mark.parametrize(("verb", "parser"), list(_commands()), ids=lambda one: one if isinstance(one, str) else "")
+def test_every_command_and_option_is_documented(verb: str, parser: argparse.ArgumentParser) -> None:
+    rows = [line for line in OPERATING.splitlines() if re.match(rf"\| [^|]*`{verb}\b", line)]
+    assert rows
+    for act in _acts(parser):
+        assert any(f"`{verb} {act}`" in row for row in rows), act
+    for action in parser._actions:
+        if action.help != argparse.SUPPRESS and verb not in ("backup", "restore"):
+            for option in action.option_strings:
+                assert option in ("-h", "--help", "--json") or any(option in row for row in rows), option
+
+
+def test_no_command_is_documented_that_is_none() -> None:
+    known = dict(_commands())
+    for line in OPERATING.partition("## Commands")[2].partition("## Variables")[0].splitlines():
+        for name in re.findall(r"`([^`]+)`", line.partition("|")[2].partition("|")[0]):
+            words = name.split()
+            if words[0] == "./run":
+                continue
+            assert words[0] in known, name
+            assert len(words) == 1 or words[1] in _acts(known[words[0]]), name
+
+
+def _wanted(file: str) -> set[str]:
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return {re.split(r"[\[<>=~!; ]", line)[0].lower() for line in lines if line and not line.startswith(("#", "-"))}
+
+
+def test_every_dependency_has_its_reason() -> None:
+    page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
+    named = re.findall(r"^- \*\*([\w-]+)\*\*: (\S.*)$", page, re.MULTILINE)
+    assert {name for name, _ in named} == _wanted("requirements.in") | _wanted("requirements-dev.in") | {"uv"}
+    assert len(named) == len({name for name, _ in named})
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_what_is_wanted_is_locked(name: str) -> None:
+    locked = re.findall(
+        r"^([\w.-]+)(?:\[[\w,]+\])?==", (ROOT / f"{name}.lock").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert _wanted(f"{name}.in") <= {one.lower() for one in locked}
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]), ids=lambda path: path.name
+)
+def test_every_link_of_the_documents_leads_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_paths_named_in_the_documents_exist(name: str) -> None:
+    """A word in backquotes that looks like a path is one."""
+    text = re.sub(r"```.*?```", "", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL)
+    for quoted in re.findall(r"`([\w./-]+/[\w./-]*|[\w-]+\.(?:md|py|toml))`", text):
+        if quoted.startswith(("/", "./run")):
+            continue
+        places = [ROOT / quoted, ROOT / "src/imgnom" / quoted, ROOT / "docs" / quoted]
+        found = any(place.exists() for place in places) or list((ROOT / "src/imgnom").rglob(quoted))
+        assert found, f"{name} names {quoted}"
