@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from imgnom.site.cli import _parser
 from imgnom.site.environment import STORES, variable_of_store
+from tests.architecture.house import House
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATING = (ROOT / "docs/operating.md").read_text(encoding="utf-8")
@@ -102,3 +104,29 @@ def test_paths_named_in_the_documents_exist(name: str) -> None:
         places = [ROOT / quoted, ROOT / "src/imgnom" / quoted, ROOT / "docs" / quoted]
         found = any(place.exists() for place in places) or list((ROOT / "src/imgnom").rglob(quoted))
         assert found, f"{name} names {quoted}"
+
+
+def test_what_is_not_built_yet_is_said_clause_by_clause() -> None:
+    text = (ROOT / "docs/limits.md").read_text(encoding="utf-8").partition("\n# Not yet\n")[2]
+    clauses = tomllib.loads((ROOT / "policies/imgnom/policy.toml").read_text(encoding="utf-8"))["clauses"]
+    planned = {key for key, clause in clauses.items() if clause["state"] == "planned"}
+    assert set(re.findall(r"\b[ABISX]\d+(?:\.\d+)*[a-h]?[①②③④]?", text)) == planned
+
+
+def test_the_architecture_is_one_page_and_names_every_floor_and_room() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 60
+    house = House(ROOT)
+    lines = re.findall(r"^  (\w+)/ +(\d)  (.*(?:\n {15,}.*)*)", text, re.MULTILINE)
+    assert [(name, int(level)) for name, level, _ in lines] == [
+        (name, level) for level, name in enumerate(reversed(house.floors))
+    ]
+    told = {name: words for name, _, words in lines}
+    for place in house.folders:
+        assert re.search(rf"\b{place.room}\b", told[place.floor]), place
+    for floor, words in told.items():
+        row = re.findall(r"[\w]+(?: < \w+)+", words)
+        for chain in row:
+            order = [room for layer in reversed(house.rooms[floor]) for room in layer.split(" | ")]
+            named = chain.split(" < ")
+            assert named == [room for room in order if room in named], chain
