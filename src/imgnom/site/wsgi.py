@@ -37,5 +37,14 @@ _OF_THE_REQUEST = (
 )
 
 
+# Variables that are named like parts of a request (HTTP_PROXY is common) come from the process all the same.
+_NAMED_ALIKE = {name: value for name, value in os.environ.items() if name.startswith(_OF_THE_REQUEST)}
+
+
+def _is_of_the_request(name: str, value: object) -> bool:
+    return name.startswith(_OF_THE_REQUEST) and _NAMED_ALIKE.get(name) != value
+
+
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    return _inner({name: value for name, value in environ.items() if name.startswith(_OF_THE_REQUEST)}, start_response)
+    asked = {name: value for name, value in environ.items() if _is_of_the_request(name, value)}
+    return _inner(asked, start_response)
