@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,12 @@ def _address(host: str, port: int) -> str:
 def _serve(args: argparse.Namespace) -> int:
     if args.demo:
         os.environ["IMGNOM_MODE"] = "demo"
-    if os.environ.get("IMGNOM_MODE") in ("demo", "rehearsal", "development"):
-        os.environ.setdefault("IMGNOM_BASE_URL", _address(args.host, args.port))
+    from imgnom.site.environment import EnvironmentError_, mode_of
+
+    # A wrong value is told by the settings, in a moment.
+    with suppress(EnvironmentError_):
+        if mode_of(os.environ) != "production":
+            os.environ.setdefault("IMGNOM_BASE_URL", _address(args.host, args.port))
     _start_django()
     from imgnom.site.serve import serve
 

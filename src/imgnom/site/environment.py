@@ -114,6 +114,20 @@ def mode_file(home: Path) -> Path:
     return home / "mode"
 
 
+def address_file(home: Path) -> Path:
+    """Where a toy's home remembers its address, so that a command beside it prints links that lead there."""
+    return home / "address"
+
+
+def home_of(environ: Mapping[str, str]) -> Path:
+    return Path(_value(environ, "IMGNOM_HOME") or "data").resolve()
+
+
+def mode_of(environ: Mapping[str, str]) -> str:
+    """The mode that a command in this environment would have. Raises EnvironmentError_."""
+    return _mode(environ, home=home_of(environ))
+
+
 def _mode(environ: Mapping[str, str], *, home: Path) -> str:
     """The mode that is asked for, else the one that the home remembers, else production."""
     asked = _value(environ, "IMGNOM_MODE")
@@ -150,11 +164,16 @@ def _clock_file(environ: Mapping[str, str], *, home: Path, mode: str, toy: bool)
     return Path(text).resolve()
 
 
-def _base_url(environ: Mapping[str, str], *, mode: str) -> str:
+def _base_url(environ: Mapping[str, str], *, home: Path, mode: str) -> str:
     text = _value(environ, "IMGNOM_BASE_URL").rstrip("/")
+    if not text and mode == "production":
+        raise EnvironmentError_("IMGNOM_BASE_URL must say where the site is reached, as https://example.org.")
+    if not text and mode in TOY_MODES:
+        try:
+            text = address_file(home).read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            text = ""
     if not text:
-        if mode == "production":
-            raise EnvironmentError_("IMGNOM_BASE_URL must say where the site is reached, as https://example.org.")
         return "http://127.0.0.1:8000"
     wrong = EnvironmentError_("IMGNOM_BASE_URL must be http(s)://host[:port] and nothing after it.")
     try:
@@ -213,7 +232,7 @@ def _cache_url(environ: Mapping[str, str]) -> str:
 def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     """Read and check all variables. Raises EnvironmentError_ with one line that says what is allowed."""
     environ = os.environ if environ is None else environ
-    home = Path(_value(environ, "IMGNOM_HOME") or "data").resolve()
+    home = home_of(environ)
     mode = _mode(environ, home=home)
     toy = mode in TOY_MODES
     keyring = _keyring(environ, home=home, toy=toy)
@@ -226,7 +245,7 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         policy=_policy(environ),
         clock_file=_clock_file(environ, home=home, mode=mode, toy=toy),
         secret_key_file=Path(secret).resolve() if secret else keyring / "secret.key",
-        base_url=_base_url(environ, mode=mode),
+        base_url=_base_url(environ, home=home, mode=mode),
         trusted_proxies=_proxies(environ),
         database_urls={store: _url(environ, variable_of_store(store), allowed=postgres_or_sqlite) for store in STORES},
         media_url=_folder_url(environ, "IMGNOM_MEDIA_URL") or (home / "media").as_uri(),

@@ -32,7 +32,7 @@ from imgnom.custody.ledger.public import make_checkpoint
 from imgnom.policy.public import PolicyError
 from imgnom.site.clock import ClockWrong, now
 from imgnom.site.databases import close_stores
-from imgnom.site.environment import mode_file
+from imgnom.site.environment import address_file, mode_file
 from imgnom.web.beat import read_beat, write_beat
 
 STOP_SECONDS = 12
@@ -58,6 +58,7 @@ def prepare() -> None:
         policy, at = policy_in_force(), now()
         if settings.IMGNOM.is_toy:
             mode_file(settings.IMGNOM.home).write_text(settings.IMGNOM.mode, encoding="ascii")
+            address_file(settings.IMGNOM.home).write_text(settings.IMGNOM.base_url, encoding="ascii")
         if "keys_epoch" in connections["keys"].introspection.table_names():
             # Stores of another site, or of a real one under a toy's keyring, are left as they are.
             ensure_keyring(now=at)
