@@ -43,7 +43,7 @@ def measure(size: Size) -> Section:
 
     def ours(path: Path) -> None:
         upload_file(
-            content=path.read_bytes(), file_name=path.name, title="재기", description="", alt="", tags="", visibility="public", by_member=author.id,
+            content=path.read_bytes(), title="재기", description="", alt="", tags="", visibility="public", by_member=author.id,
             now=NOW,
         )  # fmt: skip
 

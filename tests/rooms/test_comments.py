@@ -54,7 +54,7 @@ def hang(by: MemberCard, now: datetime, visibility: str = "public") -> str:
     target = io.BytesIO()
     Picture.new("RGB", (32, 24), (40, 90, 140)).save(target, "PNG")
     return upload_file(
-        content=target.getvalue(), file_name="a.png", title="강가", description="", alt="", tags="", visibility=visibility, by_member=by.id,
+        content=target.getvalue(), title="강가", description="", alt="", tags="", visibility=visibility, by_member=by.id,
         subject=by.subject, now=now,
     ).public_id  # fmt: skip
 

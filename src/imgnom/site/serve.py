@@ -25,6 +25,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
+from imgnom.community.images.public import WrongDecoder, check_decoder
 from imgnom.custody.consent.public import adopt_policy
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import KeysError, ensure_keyring
@@ -69,6 +70,14 @@ def prepare() -> None:
     adopt_policy(policy, now=at)
     # The first one names the ledger; from then on the name stands, whatever the address.
     make_checkpoint(now=at)
+
+
+def ensure_decoder() -> None:
+    """Ends the process with one line where pictures would be opened by a libvips that is not ours."""
+    try:
+        check_decoder()
+    except WrongDecoder as error:
+        sys.exit(f"imgnom: {error}")
 
 
 def ensure_port_is_free(host: str, port: int) -> None:
@@ -236,6 +245,7 @@ def welcome() -> str:
 
 def serve(*, host: str, port: int, workers: int, with_worker: bool = True) -> int:
     ensure_port_is_free(host, port)
+    ensure_decoder()
     prepare()
     if settings.IMGNOM.mode == "demo":
         from imgnom.site.demo.prepare import prepare_demo

@@ -58,6 +58,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "imgnom.web.middleware.ChosenLanguage",
     "django.middleware.common.CommonMiddleware",
+    "imgnom.web.uploads.UploadsInMemory",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "imgnom.community.members.middleware.LiveSession",
@@ -119,12 +120,11 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
-# The limits of a request, before any view: an upload streams to temp files under the home, never elsewhere.
-FILE_UPLOAD_TEMP_DIR = str(IMGNOM.home / "tmp")
+# The limits of a request, before any view. Files have their own (web/uploads.py) and no handler that could write them.
+FILE_UPLOAD_HANDLERS: list[str] = []
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 400
 DATA_UPLOAD_MAX_NUMBER_FILES = 50
-FILE_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 APPEND_SLASH = False

@@ -1,138 +1,252 @@
-"""The decoder's jail: a child process with limits, reading one picture from stdin, answering on stdout.
+"""The decoder's jail: reads one picture, answers with its sizes, and may do nothing else.
 
-Run as a script, so that it imports nothing of the site. Memory, CPU, files and cores are limited before the first
-byte is decoded; all loaders are blocked and four are opened again by name (U4, U5). libvips must be ours and new.
+A nursery is started once beside each web process: it has loaded libvips, decodes nothing itself, and forks one child
+for every picture. The child gives up files, network and programs (Landlock, where the kernel has it), sets limits of
+memory, CPU, files and cores, and only then reads the first byte. All loaders are blocked and four are opened again by
+name (U4, U5). Run as a script, so that it imports nothing of the site.
+
+    jail.py nursery FD     forks for each (job, input, output) that comes over the socket; ends with it
+    jail.py check          says version and loaders, then ends
 """
 
 import base64
+import ctypes
 import json
+import math
 import os
 import resource
+import signal
+import socket
 import struct
 import sys
+from types import FrameType
+from typing import Any, NoReturn
 
 MAX_SIDE_PX = 16_384
 MAX_PIXELS = 60_000_000
 MAX_FRAMES = 600
+MAX_PIXELS_IN_ALL_FRAMES = 4 * MAX_PIXELS
 MAX_PIXELS_PER_BYTE = 12_000
+MAX_SHOWN_PIXELS = 24_000_000
 MEMORY_BYTES = 1_500 * 1024 * 1024
 CPU_SECONDS = 10
 MIN_VERSION = (8, 18, 3)
 LOADERS = ("VipsForeignLoadJpeg", "VipsForeignLoadPng", "VipsForeignLoadWebp", "VipsForeignLoadNsgif")
 SIZES = {"thumbnail": 320, "preview": 1600}
+OPAQUE = 255
+KINDS = {"jpeg": "jpegload_buffer", "png": "pngload_buffer", "webp": "webpload_buffer", "gif": "gifload_buffer"}
+
+
+class Refused(Exception):
+    """The picture is not taken; the reason is a key of the words that tell it."""
 
 
 def limit() -> None:
+    os.nice(5)  # pages come before pictures
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-def refuse(reason: str) -> None:
-    answer(json.dumps({"refused": reason}).encode(), [])
-    sys.exit(0)
+def give_up_files_and_network() -> bool:
+    """No file is opened, no program run, no TCP connection made from here on; False where the kernel cannot say so.
+
+    Landlock, by its system calls 444 and 446 (the same number on every architecture since Linux 5.13).
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    no_new_privileges, version_flag = 38, 1
+    version = libc.syscall(444, None, ctypes.c_size_t(0), version_flag)
+    if version < 1:
+        return False
+    files = (1 << {1: 13, 2: 14}.get(version, 15)) - 1
+    rights = struct.pack("QQ", files, 3) if version >= 4 else struct.pack("Q", files)
+    rules = libc.syscall(444, rights, ctypes.c_size_t(len(rights)), 0)
+    if rules < 0 or libc.prctl(no_new_privileges, 1, 0, 0, 0):
+        return False
+    done = libc.syscall(446, rules, 0)
+    os.close(rules)
+    return bool(done == 0)
 
 
-def answer(head: bytes, parts: list) -> None:
-    out = sys.stdout.buffer
-    out.write(struct.pack(">I", len(head)) + head)
-    for part in parts:
-        out.write(part)
-    out.flush()
-
-
-def main() -> None:
+def open_libvips() -> Any:
     os.environ["VIPS_CONCURRENCY"] = "2"
     import pyvips
 
-    if tuple(pyvips.version(n) for n in range(3)) < MIN_VERSION:
-        refuse("old-libvips")
-    limit()
     pyvips.cache_set_max(0)
     pyvips.operation_block_set("VipsForeignLoad", True)
     for loader in LOADERS:
         pyvips.operation_block_set(loader, False)
-    data = sys.stdin.buffer.read()
-    kind = sys.argv[1]
+    return pyvips
+
+
+def work(
+    pyvips: Any, data: bytes, kind: str, *, is_foreign: bool, may_hide_words: bool
+) -> tuple[dict[str, Any], list[bytes]]:
+    load = getattr(pyvips.Image, KINDS[kind])
+    probe = load(data, n=-1) if kind in ("gif", "webp") else load(data)
+    frames = probe.get("n-pages") if kind in ("gif", "webp") and probe.get_typeof("n-pages") else 1
+    turned = frames == 1 and probe.get_typeof("orientation") and probe.get("orientation") >= 5
+    wide, high = probe.width, probe.height // frames
+    ensure_size(wide, high, frames, len(data))
+    facts: dict[str, Any] = {
+        "width": high if turned else wide, "height": wide if turned else high, "frames": frames, "sizes": {}, "redrawn": 0,
+    }  # fmt: skip
+    side = SIZES["preview"]
+    if frames > 1:
+        side = min(side, max(64, int(max(wide, high) * math.sqrt(MAX_SHOWN_PIXELS / (wide * high * frames)))))
+    parts: list[bytes] = []
+    redrawn = b""
     try:
-        work(pyvips, data, kind)
-    except (pyvips.Error, MemoryError):
-        refuse("undecodable")
-
-
-def work(pyvips, data: bytes, kind: str) -> None:
-    load = getattr(
-        pyvips.Image,
-        {"jpeg": "jpegload_buffer", "png": "pngload_buffer", "webp": "webpload_buffer", "gif": "gifload_buffer"}[kind],
-    )
-    animated = kind in ("gif", "webp")
-    probe = load(data, n=-1) if animated else load(data)
-    frames = probe.get("n-pages") if animated and probe.get_typeof("n-pages") else 1
-    height = probe.height // frames if frames > 1 else probe.height
-    if max(probe.width, height) > MAX_SIDE_PX or probe.width * height > MAX_PIXELS:
-        refuse("too-many-pixels")
-    if (
-        frames > MAX_FRAMES
-        or probe.width * height * frames > 4 * MAX_PIXELS
-        or probe.width * height * frames > MAX_PIXELS_PER_BYTE * len(data)
-    ):
-        refuse("bomb")
-    still = load(data, fail_on="error").autorot() if not animated else load(data)
-    if still.get_typeof("icc-profile-data"):
-        still = still.icc_transform("srgb", embedded=True, intent="relative")
-    elif still.interpretation not in ("srgb", "b-w"):
-        still = still.colourspace("srgb")
-    wide, high = still.width, still.height
-    parts, facts = [], {"width": wide, "height": high, "frames": frames, "sizes": {}}
-    foreign = has_foreign_colours(probe)
-    preview = shrink(pyvips, data, kind, SIZES["preview"], frames, foreign)
-    thumb_source = shrink(pyvips, data, kind, SIZES["preview"], 1, foreign) if frames > 1 else preview
-    thumbnail = thumb_source.thumbnail_image(SIZES["thumbnail"] * 2, height=SIZES["thumbnail"] * 2, size="down")
+        preview = shrink(pyvips, data, kind, side, frames, is_foreign=is_foreign)
+        is_whole = not may_hide_words or ends_with_its_pixels(pyvips, data)
+    except pyvips.Error:
+        if kind != "jpeg":
+            raise
+        preview = shrink(pyvips, data, kind, side, frames, is_foreign=is_foreign, fail_on="error")
+        is_whole = False
+    if not is_whole:
+        # Something stands between its pixels that belongs to no picture: kept is what is seen.
+        redrawn = load(data, fail_on="error").autorot().jpegsave_buffer(Q=92, keep="icc")
+        facts["redrawn"] = len(redrawn)
+    thumb = SIZES["thumbnail"] * 2
+    first = shrink(pyvips, data, kind, thumb, 1, is_foreign=is_foreign) if frames > 1 else preview
+    thumbnail = first.thumbnail_image(thumb, height=thumb, size="down")
     for name, image in (("thumbnail", thumbnail), ("preview", preview)):
-        encoded = image.write_to_buffer(".webp", Q=80, effort=1, keep="none")
+        encoded = image.write_to_buffer(".webp", Q=80, alpha_q=20 if frames > 1 else 100, effort=1, keep="none")
         frame_high = image.get("page-height") if frames > 1 and name == "preview" else image.height
         facts["sizes"][name] = {"width": image.width, "height": frame_high, "bytes": len(encoded)}
         parts.append(encoded)
     facts["placeholder"] = colours(thumbnail)
-    answer(json.dumps(facts).encode(), parts)
+    return facts, [*parts, redrawn]
 
 
-def shrink(pyvips, data: bytes, kind: str, side: int, frames: int, foreign: bool):
-    option = "[n=-1]" if frames > 1 else ""
-    # A transform of colours costs more than everything else together, so that it is asked for only where it changes any.
-    colour = {"export_profile": "srgb"} if foreign else {}
-    made = pyvips.Image.thumbnail_buffer(data, side, height=side, size="down", option_string=option, **colour)
-    return made.copy_memory()
+def ensure_size(wide: int, high: int, frames: int, file_bytes: int) -> None:
+    if max(wide, high) > MAX_SIDE_PX or wide * high > MAX_PIXELS:
+        raise Refused("too-many-pixels")
+    everything = wide * high * frames
+    if frames > MAX_FRAMES or everything > MAX_PIXELS_IN_ALL_FRAMES:
+        raise Refused("bomb")
+    if everything > MAX_PIXELS_PER_BYTE * max(1024, file_bytes):
+        raise Refused("bomb")
 
 
-def has_foreign_colours(probe) -> bool:
-    """Whether the pixels are in other colours than sRGB: by their profile, or of four inks."""
-    if probe.interpretation == "cmyk":
-        return True
-    return bool(probe.get_typeof("icc-profile-data")) and not is_srgb(bytes(probe.get("icc-profile-data")))
-
-
-def is_srgb(profile: bytes) -> bool:
-    """By the profile's own description (ICC.1:2022, tag table at byte 128)."""
+def ends_with_its_pixels(pyvips: Any, data: bytes) -> bool:
+    """Whether a JPEG lacks something once the last bytes before its end are gone. libjpeg does not look behind the last
+    row, so that whatever stands there would go unseen.
+    """
+    cut = data[:-4]
+    while cut.endswith(b"\xff"):
+        cut = cut[:-1]
     try:
-        for place in range(132, 132 + 12 * min(64, struct.unpack_from(">I", profile, 128)[0]), 12):
-            name, offset, length = struct.unpack_from(">4sII", profile, place)
-            if name == b"desc":
-                words = profile[offset : offset + min(length, 400)].replace(b"\0", b"")
-                return b"sRGB" in words
-    except struct.error:
-        pass
+        pyvips.Image.jpegload_buffer(cut + b"\xff\xd9", shrink=8, fail_on="warning").avg()
+    except pyvips.Error:
+        return True
     return False
 
 
-def colours(image) -> list:
+def shrink(
+    pyvips: Any, data: bytes, kind: str, side: int, frames: int, *, is_foreign: bool, fail_on: str = "warning"
+) -> Any:
+    option = "[n=-1]" if frames > 1 else ""
+    # A transform of colours costs more than everything else together, so that it is asked for only where it changes any.
+    colour = {"export_profile": "srgb"} if is_foreign else {}
+    strict = fail_on if kind == "jpeg" else "error"
+    made = pyvips.Image.thumbnail_buffer(
+        data, side, height=side, size="down", option_string=option, fail_on=strict, **colour
+    )
+    if made.format != "uchar":
+        made = made.colourspace("b-w" if made.bands < 3 else "srgb")
+    made = made.copy_memory()
+    if made.hasalpha() and made[made.bands - 1].min() == OPAQUE:
+        made = made.extract_band(0, n=made.bands - 1)  # a window that is open everywhere costs more than it shows
+    return made
+
+
+def colours(image: Any) -> str:
     """Twelve colours of the picture, four across and three down: the patchwork shown before the bytes come."""
-    small = image.flatten(background=[240, 242, 241]) if image.hasalpha() else image
+    small = image.flatten(background=[240, 242, 241][: image.bands - 1]) if image.hasalpha() else image
     if small.bands == 1:
         small = small.colourspace("srgb")
     small = small.resize(4 / small.width, vscale=3 / small.height, kernel="linear")
     return base64.b64encode(bytes(small.cast("uchar").extract_band(0, n=3).write_to_memory())[:36]).decode()
+
+
+def do_job(pyvips: Any, job: str, source: int, target: int) -> NoReturn:
+    """In the child: read, decode, answer, end."""
+    kind, *marks = job.split()
+    give_up_files_and_network()
+    limit()
+    try:
+        with os.fdopen(source, "rb") as stream:
+            data = stream.read()
+        facts, parts = work(pyvips, data, kind, is_foreign="foreign" in marks, may_hide_words="words" in marks)
+    except Refused as refused:
+        facts, parts = {"refused": str(refused)}, []
+    except (pyvips.Error, MemoryError):
+        facts, parts = {"refused": "undecodable"}, []
+    head = json.dumps(facts).encode()
+    with os.fdopen(target, "wb") as out:
+        out.write(struct.pack(">I", len(head)) + head)
+        for part in parts:
+            out.write(part)
+    os._exit(0)
+
+
+def _reap(_signal: int, _frame: FrameType | None) -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def nursery(door: socket.socket) -> None:
+    """A child for each job until the other side hangs up."""
+    pyvips = open_libvips()
+    signal.signal(signal.SIGCHLD, _reap)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        job, files, _, _ = socket.recv_fds(door, 64, 2)
+        if not job:
+            return
+        child = os.fork()
+        if child == 0:
+            door.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            try:
+                do_job(pyvips, job.decode(), *files)
+            finally:
+                os._exit(1)
+        for file in files:
+            os.close(file)
+        door.sendall(struct.pack(">I", child))
+
+
+def check() -> dict[str, Any]:
+    """Version, loaders that would open anything, and whether the jail has walls (doctor, start)."""
+    pyvips = open_libvips()
+    version = [pyvips.version(part) for part in range(3)]
+    probes = {
+        "matrix": b"2 2\n1 2\n3 4\n",
+        "svg": b"<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/>",
+        "ppm": b"P1\n1 1\n0\n",
+    }
+    opened = []
+    for name, data in probes.items():
+        try:
+            pyvips.Image.new_from_buffer(data, "").avg()
+            opened.append(name)
+        except pyvips.Error:
+            continue
+    return {"version": version, "opened": opened, "walls": give_up_files_and_network()}
+
+
+def main() -> None:
+    if sys.argv[1] == "check":
+        print(json.dumps(check()))
+    else:
+        nursery(socket.socket(fileno=int(sys.argv[2])))
 
 
 if __name__ == "__main__":

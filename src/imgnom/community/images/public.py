@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from imgnom.community.images.decode import WrongDecoder, check_decoder
 from imgnom.community.images.embed import embed_of, file_urls, page_url
 from imgnom.community.images.errors import NotAPicture, PictureError, PictureTooLarge, WrongType
 from imgnom.community.images.forms import CleanText
@@ -28,6 +29,7 @@ from imgnom.community.images.take_in import (
     destroy_files,
     destroy_pictures,
     media_path,
+    remake,
     set_tags,
     sweep_orphans,
     upload_file,
@@ -39,9 +41,7 @@ from imgnom.custody.vault.public import file_keys, open_file
 from imgnom.policy.public import Actor
 
 __all__ = [
-    "CleanText", "Image", "NotAPicture", "PictureError", "PictureTooLarge", "ShownPicture", "Taken", "WrongType", "anonymise_images", "change_words",
-    "count_for", "delete_images", "delete_one", "embed_of", "file_urls", "find_image", "hide_images", "keep_images", "keys_of_images", "newest_public_picture", "page_url", "remove_by_staff", "set_tags", "several_lines",
-    "shown_picture", "sweep_orphans", "tags_of", "upload_file", "visible_image", "visible_images", "words_of", "zip_of",
+    "CleanText", "Image", "NotAPicture", "PictureError", "PictureTooLarge", "ShownPicture", "Taken", "WrongDecoder", "WrongType", "anonymise_images", "change_words", "check_decoder", "count_for", "delete_images", "delete_one", "display_size", "embed_of", "file_urls", "find_image", "hide_images", "keep_images", "keys_of_images", "newest_public_picture", "page_url", "remove_by_staff", "set_tags", "several_lines", "shown_picture", "sweep_orphans", "tags_of", "upload_file", "visible_image", "visible_images", "words_of", "zip_of",
 ]  # fmt: skip
 CHUNK = 100
 # What nobody but the owner sees ends with the membership, whatever is chosen for the rest (A4.0).
@@ -119,6 +119,14 @@ def change_words(image: Image, *, title: str, description: str, alt: str, tags: 
         )
         set_tags(image, tags)
     compact("default")  # the words before are gone from the store's log too
+
+
+def display_size(image: Image, size: str) -> bytes:
+    """The file of a display size, made again where it is missing. Raises SealBroken, FileNotFoundError, NotAPicture."""
+    try:
+        return media_path("derived", image.media_token, size).read_bytes()
+    except FileNotFoundError:
+        return remake(image)[size]
 
 
 def original_of(image: Image) -> Iterator[bytes]:

@@ -1,14 +1,11 @@
 """From uploaded bytes to a picture: sniff, strip, decode in the jail, seal, publish (A2.1).
 
 Nothing of the file as it came is ever written. Files are written under random names first and the row last, so a kill
-leaves only orphans, which the worker sweeps.
+leaves only orphans, which the worker sweeps. Display sizes are made again from the sealed original where one is missing.
 """
 
-import json
 import secrets
 import struct
-import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,18 +13,20 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
+from imgnom.community.images.decode import Made, decode
 from imgnom.community.images.errors import NotAPicture, PictureTooLarge, WrongType
+from imgnom.community.images.jail import SIZES
 from imgnom.community.images.models import Image, ImageTag, Tag
-from imgnom.community.images.strip import STRIP, NotThisFormat, sniff
+from imgnom.community.images.strip import STRIP, Clean, NotThisFormat, TooMuch, sniff
 from imgnom.custody.keys.public import compact
 from imgnom.custody.outbox.public import record_act
-from imgnom.custody.vault.public import destroy_file_keys, seal_file
+from imgnom.custody.vault.public import destroy_file_keys, open_file, seal_file
 from imgnom.policy.public import SYSTEM, Actor
+from imgnom.web.uploads import MAX_FILE_BYTES as MAX_BYTES
 
-MAX_BYTES = 32 * 1024 * 1024
-WALL_SECONDS = 20
-JAIL = Path(__file__).with_name("jail.py")
-SIZES = ("thumbnail", "preview")
+__all__ = [
+    "MAX_BYTES", "SIZES", "Taken", "check_upload", "clean_of", "destroy_pictures", "media_path", "remake", "set_tags", "sweep_orphans", "upload_file",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,36 +40,9 @@ def media_path(kind: str, token: str, size: str = "") -> Path:
     return Path(settings.IMGNOM.media_root) / kind / token[:2] / name
 
 
-def _decode(clean: bytes, kind: str) -> tuple[dict, list[bytes]]:  # type: ignore[type-arg]
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", str(JAIL), kind],
-            input=clean,
-            capture_output=True,
-            timeout=WALL_SECONDS,
-            check=False,
-            env={"PATH": "", "HOME": "/nonexistent"},
-        )
-    except subprocess.TimeoutExpired:
-        raise NotAPicture("too-slow") from None
-    out = done.stdout
-    if done.returncode or len(out) < 4:
-        raise NotAPicture("undecodable")
-    head_bytes = struct.unpack(">I", out[:4])[0]
-    facts = json.loads(out[4 : 4 + head_bytes])
-    if "refused" in facts:
-        raise NotAPicture(facts["refused"])
-    parts, at = [], 4 + head_bytes
-    for size in SIZES:
-        length = facts["sizes"][size]["bytes"]
-        parts.append(out[at : at + length])
-        at += length
-    return facts, parts
-
-
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
+    partial = path.with_suffix(f".{secrets.token_hex(4)}.part")
     partial.write_bytes(content)
     partial.replace(path)
 
@@ -85,10 +57,35 @@ def check_upload(content: bytes) -> str:
     return kind
 
 
+def clean_of(content: bytes, kind: str) -> Clean:
+    """The file without what travelled along. Raises NotAPicture."""
+    try:
+        return STRIP[kind](content)
+    except (NotThisFormat, TooMuch) as error:
+        raise NotAPicture(str(error)) from None
+    except (struct.error, IndexError):
+        raise NotAPicture("undecodable") from None
+
+
+def _seal(token: str, content: bytes, *, now: datetime) -> None:
+    path = media_path("originals", token)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    with partial.open("wb") as target:
+        seal_file(token, content, target, now=now)
+    partial.replace(path)
+
+
+def _kept(clean: Clean, made: Made) -> tuple[bytes, tuple[str, ...]]:
+    """The original as it is kept, and the kinds of things that went."""
+    if made.redrawn:
+        return made.redrawn, tuple(sorted(clean.removed | {"other"}))
+    return clean.content, tuple(sorted(clean.removed))
+
+
 def upload_file(
     *,
     content: bytes,
-    file_name: str,
     title: str,
     description: str,
     alt: str,
@@ -98,30 +95,24 @@ def upload_file(
     subject: str | None = None,
     now: datetime,
 ) -> Taken:
-    """A picture stands in both sizes. Raises PictureTooLarge, WrongType, NotAPicture. The file's own name is dropped."""
-    del file_name
+    """A picture stands in both sizes. Raises PictureTooLarge, WrongType, NotAPicture."""
     kind = check_upload(content)
-    try:
-        clean, removed = STRIP[kind](content)
-    except (NotThisFormat, struct.error, IndexError):
-        raise NotAPicture("undecodable") from None
-    facts, parts = _decode(clean, kind)
+    clean = clean_of(content, kind)
+    made = decode(
+        clean.content, kind, has_foreign_colours=clean.has_foreign_colours, may_hide_words=clean.may_hide_words
+    )
+    kept, removed = _kept(clean, made)
     token, public_id = secrets.token_hex(16), secrets.token_urlsafe(8)
-    sealed = media_path("originals", token)
-    sealed.parent.mkdir(parents=True, exist_ok=True)
-    partial = sealed.with_suffix(".part")
-    with partial.open("wb") as target:
-        seal_file(token, clean, target, now=now)
-    partial.replace(sealed)
-    for size, part in zip(SIZES, parts, strict=True):
-        _write(media_path("derived", token, size), part)
-    sizes = facts["sizes"]
+    _seal(token, kept, now=now)
+    for size in SIZES:
+        _write(media_path("derived", token, size), made.files[size])
+    thumbnail, preview = made.sizes["thumbnail"], made.sizes["preview"]
     with transaction.atomic():
         image = Image.objects.create(
             public_id=public_id, author_id=by_member, title=title[:200], description=description[:5000], alt=alt[:1000], visibility=visibility,
-            format=kind, bytes=len(clean), width=facts["width"], height=facts["height"], frames=facts["frames"],
-            thumbnail_width=sizes["thumbnail"]["width"], thumbnail_height=sizes["thumbnail"]["height"], preview_width=sizes["preview"]["width"],
-            preview_height=sizes["preview"]["height"], removed=sorted(removed), media_token=token, placeholder=facts["placeholder"], created_at=now,
+            format=kind, bytes=len(kept), width=made.width, height=made.height, frames=made.frames, thumbnail_width=thumbnail[0],
+            thumbnail_height=thumbnail[1], preview_width=preview[0], preview_height=preview[1], removed=list(removed), media_token=token,
+            placeholder=made.placeholder, created_at=now,
         )  # fmt: skip
         set_tags(image, tags)
         record_act(
@@ -133,7 +124,22 @@ def upload_file(
             subject=subject,
             items=["image_file"],
         )
-    return Taken(public_id, tuple(sorted(removed)))
+    return Taken(public_id, removed)
+
+
+def remake(image: Image) -> dict[str, bytes]:
+    """Both display sizes, made from the sealed original and written again. Raises SealBroken, FileNotFoundError, NotAPicture.
+
+    A picture that was destroyed meanwhile leaves nothing behind.
+    """
+    clean = clean_of(b"".join(open_file(image.media_token, media_path("originals", image.media_token))), image.format)
+    made = decode(clean.content, image.format, has_foreign_colours=clean.has_foreign_colours)
+    for size, content in made.files.items():
+        _write(media_path("derived", image.media_token, size), content)
+    if not Image.objects.filter(pk=image.pk, removed_reason="").exists():
+        for size in SIZES:
+            erase_file(media_path("derived", image.media_token, size))
+    return made.files
 
 
 def set_tags(image: Image, text: str) -> None:
@@ -201,8 +207,10 @@ def sweep_orphans(*, now: datetime, older_than: timedelta = timedelta(hours=1)) 
     swept = 0
     for path in root.rglob("*.*") if root.exists() else []:
         token = path.name.split(".")[0].split("-")[0]
-        if path.is_file() and token not in known and time.time() - path.stat().st_mtime > older_than.total_seconds():
-            destroy_file_keys([token], now=now, by=SYSTEM, clause="A4.2")
+        is_left = token not in known or path.suffix == ".part"
+        if path.is_file() and is_left and time.time() - path.stat().st_mtime > older_than.total_seconds():
+            if token not in known:
+                destroy_file_keys([token], now=now, by=SYSTEM, clause="A4.2")
             erase_file(path)
             swept += 1
     return swept

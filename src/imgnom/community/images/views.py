@@ -2,6 +2,7 @@
 
 import hashlib
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,10 +14,10 @@ from django.utils.http import parse_etags
 from django.views.decorators.http import require_http_methods, require_safe
 
 from imgnom.community.images.embed import embed_of, file_urls, page_url
-from imgnom.community.images.errors import PictureError, PictureTooLarge
+from imgnom.community.images.errors import NotAPicture, PictureError, PictureTooLarge
 from imgnom.community.images.forms import VISIBILITIES, PictureForm, errors_by_field
 from imgnom.community.images.models import Image
-from imgnom.community.images.public import change_words, original_of, upload_file
+from imgnom.community.images.public import change_words, display_size, original_of, upload_file
 from imgnom.community.images.queries import (
     card_page,
     found_by,
@@ -28,10 +29,11 @@ from imgnom.community.images.queries import (
     visible_images,
     with_tag,
 )
-from imgnom.community.images.take_in import MAX_BYTES, media_path
+from imgnom.community.images.take_in import MAX_BYTES
 from imgnom.community.images.text import one_line
 from imgnom.community.images.words import KINDS, MAX_MEGABYTES, refusal_words
 from imgnom.community.members.public import member_by_nickname
+from imgnom.custody.keys.public import SealBroken
 from imgnom.web.address import client_address, limit_key
 from imgnom.web.errors import plain
 from imgnom.web.guards import login_required_page
@@ -114,10 +116,12 @@ def _refused(name: str, error: PictureError) -> dict[str, Any]:
 
 def _take(request: MemberRequest, file: "UploadedFile[bytes]", words: dict[str, str]) -> dict[str, Any]:
     """What became of one file. Raises PictureError."""
+    if getattr(file, "over_all", False):
+        raise PictureTooLarge("together")
     if (file.size or 0) > MAX_BYTES:
         raise PictureTooLarge(MAX_BYTES)
     taken = upload_file(
-        content=file.read(), file_name=file.name or "", title=words["title"], description=words["description"], alt=words["alt"],
+        content=file.read(), title=words["title"], description=words["description"], alt=words["alt"],
         tags=words["tags"], visibility=words["visibility"] or "public", by_member=request.member.pk, subject=request.member.subject,
         now=request.now,
     )  # fmt: skip
@@ -219,20 +223,24 @@ def _is_known(request: Request, etag: str) -> bool:
     return "*" in known or etag in {mark.removeprefix("W/") for mark in known}
 
 
+def _original(image: Image) -> HttpResponseBase:
+    chunks = original_of(image)
+    first = next(chunks, b"")  # a key or file that is gone is known before the answer begins
+    response = StreamingHttpResponse(chain([first], chunks), content_type=f"image/{image.format}")
+    suffix = "jpg" if image.format == "jpeg" else image.format
+    response["Content-Length"] = str(image.bytes)
+    response["Content-Disposition"] = f'attachment; filename="imgnom-{image.public_id}.{suffix}"'
+    return response
+
+
 def _bytes_of(image: Image, size: str) -> HttpResponseBase:
     """Our own type and our own name, whatever the file was called. Raises Http404."""
-    response: HttpResponseBase
-    if size == "original":
-        suffix = "jpg" if image.format == "jpeg" else image.format
-        response = StreamingHttpResponse(original_of(image), content_type=f"image/{image.format}")
-        response["Content-Length"] = str(image.bytes)
-        response["Content-Disposition"] = f'attachment; filename="imgnom-{image.public_id}.{suffix}"'
-        return response
     try:
-        content = media_path("derived", image.media_token, size).read_bytes()
-    except FileNotFoundError:
+        if size == "original":
+            return _original(image)
+        response = HttpResponse(display_size(image, size), content_type="image/webp")
+    except (FileNotFoundError, SealBroken, NotAPicture):
         raise Http404 from None
-    response = HttpResponse(content, content_type="image/webp")
     response["Content-Disposition"] = f'inline; filename="imgnom-{image.public_id}-{size}.webp"'
     return response
 

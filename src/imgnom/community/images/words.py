@@ -4,9 +4,11 @@ from collections.abc import Iterable
 
 from imgnom.community.images.errors import PictureError, PictureTooLarge, WrongType
 from imgnom.community.images.take_in import MAX_BYTES
+from imgnom.web.uploads import MAX_HELD_BYTES
 from imgnom.web.words import say
 
 MAX_MEGABYTES = MAX_BYTES // 1048576
+MAX_MEGABYTES_TOGETHER = MAX_HELD_BYTES // 1048576
 
 # In the order in which people care.
 KINDS = {
@@ -37,6 +39,10 @@ _REASONS = {
         ko="파일 크기에 견주어 그림이 너무 크거나 장면이 너무 많습니다. 줄여서 다시 올려 주세요.",
         en="The picture is far too large for its file, or has too many frames. Reduce it and upload it again.",
     ),
+    "cut-off": say(
+        ko="파일이 중간에 끊겨 있습니다. 원본에서 다시 내보내 올려 주세요.",
+        en="The file ends in the middle. Export it again from the original and upload that.",
+    ),
     "too-slow": say(
         ko="여는 데 너무 오래 걸려 그만두었습니다. 크기를 줄여 다시 올려 주세요.",
         en="Opening it took too long. Make it smaller and upload it again.",
@@ -50,6 +56,10 @@ _TOO_LARGE = say(
     ko=f"{MAX_MEGABYTES} MB까지 받습니다. 크기를 줄여 다시 올려 주세요.",
     en=f"Up to {MAX_MEGABYTES} MB. Make it smaller and upload it again.",
 )
+_TOGETHER = say(
+    ko=f"한 번에 모두 {MAX_MEGABYTES_TOGETHER} MB까지 받습니다. 이 파일은 따로 올려 주세요.",
+    en=f"Up to {MAX_MEGABYTES_TOGETHER} MB at a time. Upload this one by itself.",
+)
 
 
 def removed_words(kinds: Iterable[str]) -> list[str]:
@@ -62,7 +72,7 @@ def removed_words(kinds: Iterable[str]) -> list[str]:
 def refusal_words(error: PictureError) -> str:
     match error:
         case PictureTooLarge():
-            return str(_TOO_LARGE)
+            return str(_TOGETHER if "together" in error.args else _TOO_LARGE)
         case WrongType():
             return str(_HEIC if "heic" in error.args else _TYPES)
         case _:

@@ -52,7 +52,6 @@ def _make_cast() -> tuple[dict[str, MemberCard], dict[str, dict[str, str]]]:
 def _hang(author: MemberCard, file: Photograph, *, title: str, alt: str, tags: str) -> str:
     return upload_file(
         content=file.content,
-        file_name=file.name,
         title=title,
         description="",
         alt=alt,

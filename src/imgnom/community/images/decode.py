@@ -1,0 +1,227 @@
+"""The site's side of the jail: hands a clean file in, takes sizes out, within limits of time, room and number.
+
+One nursery a process, made anew when it or one of its children dies; a child that hangs or dies fails its own job only
+(F14). What comes out of a child is not trusted: it is read up to a limit and checked.
+"""
+
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgnom.community.images.errors import NotAPicture
+from imgnom.community.images.jail import MIN_VERSION, SIZES
+
+JAIL = Path(__file__).with_name("jail.py")
+WALL_SECONDS = 20.0
+START_SECONDS, ANSWER_SECONDS = 15.0, 5.0
+AT_ONCE = 2
+MAX_ANSWER_BYTES = 160 * 1024 * 1024
+_PIECE = 1024 * 1024
+_ENVIRONMENT = {"PATH": "", "HOME": "/nonexistent"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """Pixels of a file. `redrawn` replaces the original where something stood between its pixels."""
+
+    width: int
+    height: int
+    frames: int
+    placeholder: str
+    sizes: dict[str, tuple[int, int]]
+    files: dict[str, bytes]
+    redrawn: bytes
+
+
+class WrongDecoder(Exception):
+    """The installed libvips is too old or opens what it must not."""
+
+
+class _NurseryGone(Exception):
+    pass
+
+
+class _Nursery:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._door: socket.socket | None = None
+
+    def _start(self) -> socket.socket:
+        self.close()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", str(JAIL), "nursery", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=_ENVIRONMENT, cwd="/",
+            )  # fmt: skip
+        ours.settimeout(START_SECONDS)
+        self._door = ours
+        return ours
+
+    def child(self, job: str, source: int, target: int) -> int:
+        """The id of a new child that works on `job`. Raises _NurseryGone."""
+        with self._lock:
+            for _ in range(2):
+                door = self._door if self._process and self._process.poll() is None else None
+                try:
+                    door = door or self._start()
+                    socket.send_fds(door, [job.encode()], [source, target])
+                    answer = door.recv(4)
+                    if len(answer) == 4:
+                        door.settimeout(ANSWER_SECONDS)  # it has started; from now on a fork is all it takes
+                        return int(struct.unpack(">I", answer)[0])
+                except OSError:
+                    pass
+                self.close()
+        raise _NurseryGone
+
+    def close(self) -> None:
+        if self._door:
+            self._door.close()
+        if self._process:
+            with suppress(OSError):
+                self._process.kill()
+            self._process.wait()
+        self._door = self._process = None
+
+    def renew(self) -> None:
+        """A child died: the next one shall not be born from the same memory."""
+        with self._lock:
+            self.close()
+
+    def process_id(self) -> int | None:
+        return self._process.pid if self._process else None
+
+
+NURSERY = _Nursery()
+_SLOTS = threading.BoundedSemaphore(AT_ONCE)
+
+
+def _converse(child: int, content: bytes, source: int, target: int, *, seconds: float) -> bytes:
+    """What the child answers; it is killed when its time or its room is over. Raises NotAPicture."""
+    deadline = time.monotonic() + seconds
+    waiting, size = memoryview(content), 0
+    parts: list[bytes] = []
+    os.set_blocking(source, False)
+    with selectors.DefaultSelector() as watch:
+        watch.register(source, selectors.EVENT_WRITE)
+        watch.register(target, selectors.EVENT_READ)
+        try:
+            while True:
+                left = deadline - time.monotonic()
+                if left <= 0 or size > MAX_ANSWER_BYTES:
+                    raise NotAPicture("too-slow")
+                ready = {key.fd for key, _ in watch.select(left)}
+                if source in ready:
+                    waiting = waiting[_give(source, waiting) :]
+                    if not waiting:
+                        watch.unregister(source)
+                        os.close(source)
+                        source = -1
+                if target in ready:
+                    part = os.read(target, _PIECE)
+                    if not part:
+                        return b"".join(parts)
+                    parts.append(part)
+                    size += len(part)
+        except NotAPicture:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            raise
+        finally:
+            if source >= 0:
+                os.close(source)
+
+
+def _give(source: int, waiting: memoryview) -> int:
+    """How much was taken; a child that has ended takes everything."""
+    try:
+        return os.write(source, waiting[:_PIECE])
+    except BlockingIOError:
+        return 0
+    except BrokenPipeError:
+        return len(waiting)
+
+
+def _answer_of(out: bytes) -> Made:
+    """Raises NotAPicture with the jail's reason, or `undecodable` for an answer that does not hold together."""
+    try:
+        head_bytes = struct.unpack_from(">I", out)[0]
+        facts = json.loads(out[4 : 4 + head_bytes])
+        if "refused" in facts:
+            raise NotAPicture(facts["refused"])
+        at, files = 4 + head_bytes, {}
+        for name in SIZES:
+            length = facts["sizes"][name]["bytes"]
+            files[name] = out[at : at + length]
+            at += length
+        redrawn = out[at : at + facts["redrawn"]]
+        sizes = {name: (int(facts["sizes"][name]["width"]), int(facts["sizes"][name]["height"])) for name in SIZES}
+        made = Made(
+            int(facts["width"]), int(facts["height"]), int(facts["frames"]), str(facts["placeholder"])[:64], sizes, files, redrawn
+        )  # fmt: skip
+    except (struct.error, ValueError, KeyError, TypeError):
+        raise NotAPicture("undecodable") from None
+    if len(out) != at + len(redrawn) or not all(made.files.values()):
+        raise NotAPicture("undecodable")
+    return made
+
+
+def decode(
+    clean: bytes,
+    kind: str,
+    *,
+    has_foreign_colours: bool,
+    may_hide_words: bool = False,
+    seconds: float = WALL_SECONDS,
+) -> Made:
+    """Both display sizes of a clean file. Raises NotAPicture."""
+    job = " ".join([kind, *["foreign"] * has_foreign_colours, *["words"] * may_hide_words])
+    with _SLOTS:
+        source, to_child = os.pipe()
+        from_child, target = os.pipe()
+        try:
+            try:
+                child = NURSERY.child(job, source, target)
+            except _NurseryGone:
+                os.close(to_child)
+                raise NotAPicture("undecodable") from None
+            finally:
+                os.close(source)
+                os.close(target)
+            out = _converse(child, clean, to_child, from_child, seconds=seconds)
+        finally:
+            os.close(from_child)
+    if not out:
+        NURSERY.renew()
+    return _answer_of(out)
+
+
+def check_decoder() -> dict[str, Any]:
+    """Version, open loaders and walls of the jail, asked of a jail of its own. Raises WrongDecoder."""
+    done = subprocess.run(
+        [sys.executable, "-I", str(JAIL), "check"], capture_output=True, env=_ENVIRONMENT, timeout=START_SECONDS, check=False
+    )  # fmt: skip
+    if done.returncode:
+        raise WrongDecoder("libvips cannot be loaded. Install the packages of requirements.lock again.")
+    facts: dict[str, Any] = json.loads(done.stdout)
+    version = tuple(facts["version"])
+    named = ".".join(map(str, version))
+    if version < MIN_VERSION:
+        least = ".".join(map(str, MIN_VERSION))
+        raise WrongDecoder(f"libvips {named} is too old, {least} is needed. Install pyvips-binary again, as the last.")
+    if facts["opened"]:
+        raise WrongDecoder(f"libvips {named} opens files that are no pictures of ours. Install pyvips-binary again.")
+    return facts

@@ -1,0 +1,191 @@
+"""JPEG, written anew: tables, frame, scans, colour profile, orientation.
+
+Source: ITU T.81 Annex B; JFIF 1.02; the Adobe marker of TN 5116. What stands behind the end of the picture goes too: a
+moving picture, a gain map, a second preview, an archive.
+"""
+
+import re
+import struct
+
+from imgnom.community.images.strip import exif, icc
+from imgnom.community.images.strip.clean import Clean, NotThisFormat, ensure_size
+
+_JFIF = b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+_ICC_HEAD = b"ICC_PROFILE\x00"
+_ICC_PART = 65_519
+_SOF = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
+_DHT, _DAC, _SOI, _EOI, _SOS, _DQT, _DRI = 0xC4, 0xCC, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD
+_APP0, _APP1, _APP2, _APP13, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xEF, 0xFE
+# The first marker behind coded data: neither a stuffed FF nor a restart.
+_NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+# Of coded pixels about one byte in three is a printable sign; so many in a row are words (or a very plain sky).
+_WORDS = re.compile(rb"[\t\n\r -~]{24}")
+MAX_SCANS = 400
+
+
+class _Jpeg:
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.removed: set[str] = set()
+        self.orientation: int | None = None
+        self.profile_parts: dict[int, bytes] = {}
+        self.has_jfif = False
+        self.adobe: int | None = None
+        self.body: list[tuple[int, bytes, bytes]] = []  # marker, segment, coded data behind it
+        self.frame: bytes | None = None
+        self.read()
+
+    def read(self) -> None:
+        data, at, scans = self.data, 2, 0
+        while True:
+            found = _NEXT_MARKER.search(data, at)
+            if found is None:
+                raise NotThisFormat("cut-off")
+            if data[at : found.start()].strip(b"\xff"):
+                self.removed.add("other")
+            at = found.start()
+            marker = data[at + 1]
+            if marker == _EOI:
+                at += 2
+                break
+            if at + 4 > len(data):
+                raise NotThisFormat("cut-off")
+            size = struct.unpack_from(">H", data, at + 2)[0]
+            if size < 2:
+                raise NotThisFormat("undecodable")
+            if at + 2 + size > len(data):
+                raise NotThisFormat("cut-off")
+            segment = data[at + 4 : at + 2 + size]
+            at += 2 + size
+            if marker == _SOS:
+                scans += 1
+                behind = _NEXT_MARKER.search(data, at)
+                if behind is None:
+                    raise NotThisFormat("cut-off")
+                if scans > MAX_SCANS:
+                    raise NotThisFormat("undecodable")
+                self.body.append((marker, segment, data[at : behind.start()]))
+                at = behind.start()
+            else:
+                self.take(marker, segment)
+        if at < len(data):
+            self.removed.add("trailing")
+        if self.frame is None or not scans:
+            raise NotThisFormat("undecodable")
+
+    def take(self, marker: int, segment: bytes) -> None:
+        if marker in _SOF:
+            if self.frame is not None or len(segment) < 6:
+                raise NotThisFormat("undecodable")
+            self.frame = segment
+            self.body.append((marker, segment, b""))
+        elif marker in (_DHT, _DAC, _DQT, _DRI):
+            self.body.append((marker, segment, b""))
+        elif marker == _APP0:
+            self.take_jfif(segment)
+        elif marker == _APP1:
+            self.take_words(segment)
+        elif marker == _APP2 and segment.startswith(_ICC_HEAD) and len(segment) > 14:
+            self.profile_parts.setdefault(segment[12], segment[14:])
+        elif marker == _APP13:
+            self.removed |= exif.kinds_in_text(segment)
+        elif marker == _APP14 and segment.startswith(b"Adobe") and len(segment) >= 12:
+            self.adobe = segment[11]
+        elif marker == _COM:
+            self.removed.add("comment")
+        elif _APP0 < marker <= _APP15:
+            self.removed.add("other")
+        elif marker in (_SOI, 0x01) or 0xC0 <= marker <= 0xCF:
+            raise NotThisFormat("undecodable")
+        else:
+            self.removed.add("other")
+
+    def take_jfif(self, segment: bytes) -> None:
+        if segment.startswith(b"JFIF"):
+            self.has_jfif = True
+            if len(segment) > 14:
+                self.removed.add("thumbnail")
+        else:
+            self.removed.add("thumbnail" if segment.startswith(b"JFXX") else "other")
+
+    def take_words(self, segment: bytes) -> None:
+        if segment.startswith(exif.HEAD):
+            orientation, kinds = exif.read_exif(segment[6:])
+            self.removed |= kinds
+            if self.orientation is None:
+                self.orientation = orientation
+        else:
+            self.removed |= exif.kinds_in_text(segment)
+
+
+def strip_jpeg(data: bytes) -> Clean:
+    jpeg = _Jpeg(data)
+    assert jpeg.frame is not None
+    height, width, components = struct.unpack_from(">HHB", jpeg.frame, 1)
+    ensure_size(width, height, file_bytes=len(data))
+    profile = (
+        icc.rebuild(b"".join(part for _, part in sorted(jpeg.profile_parts.items()))) if jpeg.profile_parts else None
+    )
+    if profile and {"RGB": 3, "GRAY": 1, "CMYK": 4}[profile.space] != components:
+        profile = None
+    out = [b"\xff\xd8"]
+    if jpeg.has_jfif:
+        out.append(_segment(_APP0, _JFIF))
+    if jpeg.orientation not in (None, 1):
+        out.append(_segment(_APP1, exif.HEAD + exif.orientation_exif(jpeg.orientation or 1)))
+    if profile:
+        parts = [profile.content[n : n + _ICC_PART] for n in range(0, len(profile.content), _ICC_PART)]
+        out += [_segment(_APP2, _ICC_HEAD + bytes([number, len(parts)]) + part) for number, part in enumerate(parts, 1)]
+    if jpeg.adobe is not None:
+        out.append(_segment(_APP14, b"Adobe\x00\x64\x00\x00\x00\x00" + bytes([jpeg.adobe])))
+    kept = _tables_in_use(jpeg.body)
+    out += [_segment(marker, segment) + coded for marker, segment, coded in kept if segment or marker == _SOS]
+    foreign = components == 4 or (profile is not None and not profile.is_srgb)
+    words = any(_WORDS.search(coded) for _, _, coded in kept)
+    return Clean(b"".join(out) + b"\xff\xd9", frozenset(jpeg.removed), foreign, words)
+
+
+def _segment(marker: int, body: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body
+
+
+def _tables_in_use(body: list[tuple[int, bytes, bytes]]) -> list[tuple[int, bytes, bytes]]:
+    """Without tables that no component and no scan asks for: room in which anything could travel."""
+    quantisers: set[int] = set()
+    coders: set[int] = set()
+    for marker, segment, _ in body:
+        if marker in _SOF:
+            quantisers |= set(segment[8::3])
+        elif marker == _SOS and segment:
+            for choice in segment[2 : 1 + 2 * segment[0] : 2]:
+                coders |= {choice >> 4, 0x10 | (choice & 15)}
+    return [
+        (marker, _quantisers(segment, quantisers), coded) if marker == _DQT
+        else (marker, _coders(segment, coders), coded) if marker == _DHT
+        else (marker, segment, coded)
+        for marker, segment, coded in body
+    ]  # fmt: skip
+
+
+def _quantisers(segment: bytes, used: set[int]) -> bytes:
+    at, kept = 0, b""
+    while at < len(segment):
+        end = at + 1 + (128 if segment[at] >> 4 else 64)
+        if end > len(segment):
+            raise NotThisFormat("undecodable")
+        if segment[at] & 15 in used:
+            kept += segment[at:end]
+        at = end
+    return kept
+
+
+def _coders(segment: bytes, used: set[int]) -> bytes:
+    at, kept = 0, b""
+    while at < len(segment):
+        end = at + 17 + sum(segment[at + 1 : at + 17])
+        if end > len(segment):
+            raise NotThisFormat("undecodable")
+        if segment[at] in used:
+            kept += segment[at:end]
+        at = end
+    return kept

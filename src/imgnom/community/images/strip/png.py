@@ -1,0 +1,183 @@
+"""PNG and APNG, written anew: header, palette, transparency, colour, orientation, pixels, frames.
+
+Compressed data is inflated once, in pieces, to see where it ends: what lies behind its end inside the chunk goes, and
+data that is longer than the picture is refused before the decoder sees it (U5). Source: PNG, third edition.
+"""
+
+import struct
+import zlib
+
+from imgnom.community.images.strip import exif, icc
+from imgnom.community.images.strip.clean import MAX_FRAMES, Clean, NotThisFormat, TooMuch, ensure_size
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4}
+_SILENT = (b"pHYs", b"sBIT", b"bKGD", b"hIST", b"sPLT", b"oFFs", b"sTER")
+_PIECE = 1024 * 1024
+
+
+class _Png:
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.removed: set[str] = set()
+        self.orientation = 1
+        self.single: dict[bytes, bytes] = {}
+        self.pixels: list[bytes] = []
+        self.frames: list[tuple[bytes, list[bytes]]] = []
+        self.read()
+
+    def read(self) -> None:
+        data, at = self.data, 8
+        while True:
+            if at + 12 > len(data):
+                raise NotThisFormat("cut-off")
+            size, kind = struct.unpack_from(">I4s", data, at)
+            end = at + 12 + size
+            if end > len(data):
+                raise NotThisFormat("cut-off")
+            if kind == b"IEND":
+                break
+            self.take(kind, data[at + 8 : end - 4])
+            at = end
+        if end < len(data):
+            self.removed.add("trailing")
+        if b"IHDR" not in self.single or not self.pixels:
+            raise NotThisFormat("undecodable")
+
+    def take(self, kind: bytes, body: bytes) -> None:
+        if (kind == b"IHDR") != (not self.single):
+            raise NotThisFormat("undecodable")
+        if kind == b"IHDR":
+            self.single[kind] = body
+            self.facts = _header(body, len(self.data))
+        elif kind == b"IDAT":
+            self.pixels.append(body)
+        elif kind == b"fcTL" and len(body) == 26:
+            self.frames.append((body, []))
+            if len(self.frames) > MAX_FRAMES:
+                raise TooMuch("bomb")
+        elif kind == b"fdAT" and len(body) > 4 and self.frames:
+            self.frames[-1][1].append(body[4:])
+        elif kind == b"acTL" and len(body) == 8:
+            self.single[kind] = body
+        elif kind in (b"PLTE", b"tRNS", b"iCCP") or len(body) == _LENGTHS.get(kind):
+            self.single.setdefault(kind, body)
+        elif kind == b"eXIf":
+            self.orientation, kinds = exif.read_exif(body.removeprefix(exif.HEAD))
+            self.removed |= kinds
+        elif kind in (b"tEXt", b"zTXt", b"iTXt"):
+            self.removed |= exif.kinds_in_text(body)
+        elif kind == b"tIME":
+            self.removed.add("time")
+        elif kind not in _SILENT:
+            self.removed.add("other")
+
+
+def _header(body: bytes, file_bytes: int) -> tuple[int, int, int, int, int]:
+    """Width, height, depth, colour type, interlace; the sizes are within limits."""
+    if len(body) != 13:
+        raise NotThisFormat("undecodable")
+    width, height, depth, colour, packing, filtering, interlace = struct.unpack(">IIBBBBB", body)
+    if colour not in _CHANNELS or depth not in (1, 2, 4, 8, 16) or packing or filtering or interlace > 1:
+        raise NotThisFormat("undecodable")
+    ensure_size(width, height, file_bytes=file_bytes)
+    return width, height, depth, colour, interlace
+
+
+def _most(width: int, height: int, depth: int, colour: int, interlace: int) -> int:
+    """Bytes of the filtered rows, at most: seven passes have more rows and more rounding."""
+    bits = _CHANNELS[colour] * depth
+    if not interlace:
+        return height * (1 + (width * bits + 7) // 8)
+    return sum(
+        rows * (1 + (columns * bits + 7) // 8)
+        for x, y, dx, dy in ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+        if (columns := (width - x + dx - 1) // dx) > 0 and (rows := (height - y + dy - 1) // dy) > 0
+    )  # fmt: skip
+
+
+def _compressed(parts: list[bytes], *, most: int) -> bytes:
+    """The deflated data without what lies behind its end. Raises NotThisFormat, TooMuch."""
+    data = b"".join(parts)
+    machine, waiting, seen = zlib.decompressobj(), data, 0
+    try:
+        while waiting and not machine.eof:
+            seen += len(machine.decompress(waiting, _PIECE))
+            waiting = machine.unconsumed_tail
+            if seen > most + 1024:
+                raise TooMuch("bomb")
+    except zlib.error:
+        raise NotThisFormat("undecodable") from None
+    if seen < most:
+        raise NotThisFormat("cut-off")
+    return data[: len(data) - len(machine.unused_data)]
+
+
+def _profile(body: bytes, colour: int) -> icc.Profile | None:
+    """The profile of an iCCP chunk: its name is dropped, its content rebuilt."""
+    _, end, packed = body.partition(b"\0")
+    if not end or packed[:1] != b"\0":
+        return None
+    try:
+        machine = zlib.decompressobj()
+        plain = machine.decompress(packed[1:], icc.MAX_BYTES)
+    except zlib.error:
+        return None
+    found = icc.rebuild(plain)
+    return found if found and found.space == ("GRAY" if colour in (0, 4) else "RGB") else None
+
+
+def strip_png(data: bytes) -> Clean:
+    png = _Png(data)
+    width, height, depth, colour, interlace = png.facts
+    single = png.single
+    out = [_SIGNATURE, _chunk(b"IHDR", single[b"IHDR"])]
+    profile = _profile(single[b"iCCP"], colour) if b"iCCP" in single else None
+    if profile:
+        out.append(_chunk(b"iCCP", b"colours\0\0" + zlib.compress(profile.content)))
+    out += [_chunk(kind, single[kind]) for kind in (b"cICP", b"sRGB", b"gAMA", b"cHRM") if kind in single]
+    if png.orientation != 1:
+        out.append(_chunk(b"eXIf", exif.orientation_exif(png.orientation)))
+    animated = b"acTL" in single and any(parts for _, parts in png.frames)
+    if animated:
+        plays = struct.unpack(">I", single[b"acTL"][4:])[0]
+        drawn = [frame for place, frame in enumerate(png.frames) if frame[1] or place == 0]
+        out.append(_chunk(b"acTL", struct.pack(">II", len(drawn), plays)))
+    if b"PLTE" in single and colour == 3:
+        out.append(_chunk(b"PLTE", single[b"PLTE"][: 3 << depth]))
+    if b"tRNS" in single and colour not in (4, 6):
+        entries = len(single.get(b"PLTE", b"")) // 3 if colour == 3 else {0: 2, 2: 6}[colour]
+        out.append(_chunk(b"tRNS", single[b"tRNS"][:entries]))
+    pixels = _compressed(png.pixels, most=_most(width, height, depth, colour, interlace))
+    out += _frames(png, pixels) if animated else [_chunk(b"IDAT", pixels)]
+    clean = b"".join([*out, _chunk(b"IEND", b"")])
+    return Clean(clean, frozenset(png.removed), profile is not None and not profile.is_srgb)
+
+
+def _frames(png: _Png, pixels: bytes) -> list[bytes]:
+    """The first picture and the frames, numbered anew."""
+    width, height, depth, colour, interlace = png.facts
+    out: list[bytes] = []
+    number = 0
+    for place, (control, parts) in enumerate(png.frames):
+        if not parts and place:
+            continue
+        wide, high, x, y = struct.unpack_from(">IIII", control, 4)
+        if not wide or not high or x + wide > width or y + high > height:
+            raise NotThisFormat("undecodable")
+        ensure_size(width, height, frames=place + 1, file_bytes=len(png.data))
+        out.append(_chunk(b"fcTL", struct.pack(">I", number) + control[4:]))
+        number += 1
+        if parts:
+            packed = _compressed(parts, most=_most(wide, high, depth, colour, interlace))
+            out.append(_chunk(b"fdAT", struct.pack(">I", number) + packed))
+            number += 1
+        else:
+            out.append(_chunk(b"IDAT", pixels))
+    is_apart = bool(png.frames[0][1])
+    return [_chunk(b"IDAT", pixels), *out] if is_apart else out
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

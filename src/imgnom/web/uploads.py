@@ -1,0 +1,106 @@
+"""Files that people send are held in memory and nowhere else: what came is never written as it came (A2.1).
+
+Django would put a large request into temporary files. Here a file's bytes are held up to a limit for each and for all
+of a request, and only where somebody signed in sends them to a page that takes files; what goes over is counted and let
+go, so that the page can say which file was too large. A file's name is told back and used for nothing else.
+"""
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import IO, TYPE_CHECKING, Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadhandler import FileUploadHandler
+from django.http import HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParser
+
+from imgnom.web.requests import Request
+
+MAX_FILE_BYTES = 32 * 1024 * 1024
+MAX_HELD_BYTES = 5 * MAX_FILE_BYTES
+MAX_REQUEST_BYTES = 2 * MAX_HELD_BYTES
+TAKES_FILES = ("/upload",)
+NAMELESS = "?"
+
+
+if TYPE_CHECKING:
+    _UploadedFile = UploadedFile[bytes]
+else:
+    _UploadedFile = UploadedFile
+
+
+class HeldFile(_UploadedFile):
+    """`too_large`: this file alone was over the limit. `over_all`: with the others before it."""
+
+    def __init__(self, content: bytes, *, name: str, size: int, too_large: bool, over_all: bool) -> None:
+        super().__init__(BytesIO(content), name, None, size)
+        self.too_large, self.over_all = too_large, over_all
+
+
+class HoldInMemory(FileUploadHandler):
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(request)
+        self.held = 0
+
+    def handle_raw_input(
+        self,
+        input_data: IO[bytes],
+        META: dict[str, str],  # noqa: N803 - Django's name
+        content_length: int,
+        boundary: str,
+        encoding: str | None = None,
+    ) -> None:
+        if content_length > MAX_REQUEST_BYTES:
+            raise RequestDataTooBig
+        is_known = getattr(self.request, "member", None) is not None
+        self.holds = is_known and self.request is not None and self.request.path in TAKES_FILES
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        super().new_file(*args, **kwargs)
+        self.parts: list[bytes] = []
+        self.size, self.over_all = 0, False
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        self.size += len(raw_data)
+        if self.size > MAX_FILE_BYTES or not self.holds:
+            self._let_go()
+        elif self.over_all or self.held + len(raw_data) > MAX_HELD_BYTES:
+            self._let_go()
+            self.over_all = True
+        else:
+            self.held += len(raw_data)
+            self.parts.append(bytes(raw_data))
+
+    def _let_go(self) -> None:
+        self.held -= sum(map(len, self.parts))
+        self.parts.clear()
+
+    def file_complete(self, file_size: int) -> HeldFile:
+        content = b"".join(self.parts)
+        self.parts = []
+        too_large = self.size > MAX_FILE_BYTES
+        return HeldFile(
+            content, name=self.file_name or NAMELESS, size=file_size, too_large=too_large, over_all=self.over_all and not too_large
+        )  # fmt: skip
+
+
+class AnyName(MultiPartParser):
+    """A file is a file, whatever it is called: Django drops the ones named `..` without a word."""
+
+    def sanitize_file_name(self, file_name: str) -> str | None:
+        if not file_name:
+            return None  # a form sent without a file chosen
+        return super().sanitize_file_name(file_name) or NAMELESS
+
+    IE_sanitize = sanitize_file_name
+
+
+class UploadsInMemory:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Request) -> HttpResponse:
+        request.upload_handlers = [HoldInMemory(request)]
+        request.multipart_parser_class = AnyName  # type: ignore[assignment]  # a class, as Django wants it
+        return self.get_response(request)

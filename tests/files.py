@@ -1,0 +1,227 @@
+"""Files as strangers send them: photographs full of hidden words, bombs of a few bytes, files that are two things at once.
+
+Everything is made here, byte by byte where a library would be too well behaved.
+"""
+
+import io
+import struct
+import zlib
+
+from PIL import Image, ImageCms, ImageDraw
+from PIL.PngImagePlugin import PngInfo
+
+CANARY = "CANARYd41d8cd9"
+MARK = CANARY.encode()
+
+
+def drawn(size: tuple[int, int] = (96, 64), mode: str = "RGB") -> Image.Image:
+    """Not one colour, not symmetrical: a corner says which way is up."""
+    image = Image.new("RGB", size, (40, 90, 140))
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((0, 0, size[0] // 3, size[1] // 3), fill=(220, 30, 30))
+    pen.line((0, size[1] - 1, size[0] - 1, 0), fill=(250, 240, 60), width=3)
+    return image.convert(mode)
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    target = io.BytesIO()
+    image.save(target, kind, **options)
+    return target.getvalue()
+
+
+def exif_with_canaries(orientation: int = 1, order: str = "<") -> bytes:
+    """A TIFF block with maker, artist, place, time, maker note and a thumbnail behind the second directory."""
+    entries: list[tuple[int, int, bytes]] = [
+        (0x010F, 2, MARK + b"\0"), (0x0112, 3, struct.pack(order + "H", orientation)), (0x013B, 2, MARK + b"\0"), (0x0132, 2, b"2026:11:22 09:41:02\0"),
+    ]  # fmt: skip
+    place = [(1, 2, b"N\0"), (2, 5, struct.pack(order + "6I", 37, 1, 33, 1, 59, 1)), (0x1D, 2, MARK + b"\0")]
+    camera = [(0x9003, 2, b"2026:11:22 09:41:02\0"), (0x927C, 7, MARK * 3), (0x9286, 7, b"ASCII\0\0\0" + MARK)]
+
+    def directory(rows: list[tuple[int, int, bytes]], at: int, following: int) -> bytes:
+        head, tail = struct.pack(order + "H", len(rows)), b""
+        data = at + 2 + 12 * len(rows) + 4
+        for tag, kind, value in sorted(rows):
+            width = {2: 1, 3: 2, 4: 4, 5: 8, 7: 1}[kind]
+            count = len(value) // width
+            if len(value) <= 4:
+                head += struct.pack(order + "HHI", tag, kind, count) + value.ljust(4, b"\0")
+            else:
+                head += struct.pack(order + "HHII", tag, kind, count, data + len(tail))
+                tail += value + b"\0" * (len(value) & 1)
+        return head + struct.pack(order + "I", following) + tail
+
+    def measured(rows: list[tuple[int, int, bytes]]) -> int:
+        return len(directory(rows, 0, 0))
+
+    pointers = [(0x8825, 4, b"\0" * 4), (0x8769, 4, b"\0" * 4)]
+    first = 8
+    places = first + measured(entries + pointers)
+    cameras = places + measured(place)
+    second = cameras + measured(camera)
+    little = saved(drawn((16, 16)), "JPEG") + MARK
+    thumbnail = second + 2 + 12 * 2 + 4
+    pointers = [(0x8825, 4, struct.pack(order + "I", places)), (0x8769, 4, struct.pack(order + "I", cameras))]
+    rows = [(0x0201, 4, struct.pack(order + "I", thumbnail)), (0x0202, 4, struct.pack(order + "I", len(little)))]
+    return (
+        (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8) + directory(entries + pointers, first, second)
+        + directory(place, places, 0) + directory(camera, cameras, 0) + directory(rows, second, 0) + little
+    )  # fmt: skip
+
+
+XMP = (
+    '<?xpacket begin=""?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    f'<rdf:Description exif:GPSLatitude="37,33.5N" dc:creator="{CANARY}"/></rdf:RDF></x:xmpmeta>'
+).encode()
+IPTC = (
+    b"Photoshop 3.0\x008BIM\x04\x04\0\0"
+    + struct.pack(">I", 5 + len(MARK))
+    + b"\x1c\x02\x5a\x00"
+    + bytes([len(MARK)])
+    + MARK
+)
+
+
+def profile(*, of: str = "sRGB") -> bytes:
+    """A colour profile with the canary in its name, in its copyright, in a free tag, in a gap, and behind its end."""
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    count = struct.unpack_from(">I", plain, 128)[0]
+    tags = [struct.unpack_from(">4sII", plain, 132 + 12 * n) for n in range(count)]
+    elements = {name: plain[at : at + size] for name, at, size in tags}
+    if of == "swapped":  # red and green change places, under the same name
+        elements[b"rXYZ"], elements[b"gXYZ"] = elements[b"gXYZ"], elements[b"rXYZ"]
+    elements[b"desc"] = b"desc\0\0\0\0" + struct.pack(">I", len(MARK) + 6) + b"sRGB " + MARK + b"\0" + b"\0" * 78
+    elements[b"cprt"] = b"text\0\0\0\0" + MARK + b"\0"
+    elements[b"priv"] = b"text\0\0\0\0" + MARK + b"\0"
+    at, index, body = 132 + 12 * len(elements), b"", b""
+    for name, element in elements.items():
+        index += struct.pack(">4sII", name, at + len(body), len(element))
+        body += element + b"\0" * (-len(element) % 4) + MARK.ljust(20, b"\0")
+    head = bytearray(plain[:128])
+    head[0:4] = struct.pack(">I", at + len(body))
+    head[48:56] = MARK[:8]
+    return bytes(head) + struct.pack(">I", len(elements)) + index + body + MARK
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body
+
+
+def jpeg_with_canaries(orientation: int = 1, *, order: str = "<", **options: object) -> bytes:
+    """Every place of a JPEG in which words can travel."""
+    plain = saved(drawn(), "JPEG", quality=92, **options)
+    moving = b"\0\0\0\x18ftypmp42" + MARK
+    second = saved(drawn((32, 32)), "JPEG")
+    second = second[:2] + segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + MARK) + second[2:]
+    unused = segment(0xDB, b"\x03" + MARK.ljust(64, b"\x01"))
+    words = (
+        segment(0xE1, b"Exif\0\0" + exif_with_canaries(orientation, order)) + segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP)
+        + segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + MARK) + segment(0xE2, b"ICC_PROFILE\0\x01\x01" + profile())
+        + segment(0xE2, b"MPF\0" + MARK) + segment(0xED, IPTC) + segment(0xEE, b"Adobe\0\x64" + MARK[:4] + b"\x01" + MARK)
+        + segment(0xFE, MARK) + segment(0xEB, b"JP" + MARK) + segment(0xE0, b"JFXX\0\x10" + second[:200]) + unused
+    )  # fmt: skip
+    head = 2 + 18 if plain[2:4] == b"\xff\xe0" else 2
+    jfif = segment(0xE0, b"JFIF\0\x01\x02\0\0\x01\0\x01\x02\x02" + MARK[:12])
+    return plain[:2] + jfif + words + plain[head:] + second + moving
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_header(width: int, height: int, depth: int = 8, colour: int = 2, interlace: int = 0) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlace))
+
+
+def png_with_canaries(orientation: int = 1, mode: str = "RGB") -> bytes:
+    words = PngInfo()
+    words.add_text("Author", CANARY)
+    words.add_text("Comment", CANARY, zip=True)
+    words.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    plain = saved(drawn(mode=mode), "PNG", pnginfo=words)
+    at = plain.index(b"IDAT") - 4
+    more = (
+        chunk(b"iCCP", MARK + b"\0\0" + zlib.compress(profile())) if mode in ("RGB", "RGBA", "P") else b""
+    ) + chunk(b"eXIf", exif_with_canaries(orientation)) + chunk(b"tIME", b"\x07\xea\x0b\x16\x09\x29\x02") + chunk(b"prVt", MARK)  # fmt: skip
+    size = struct.unpack_from(">I", plain, at)[0]
+    pixels = chunk(b"IDAT", plain[at + 8 : at + 8 + size] + MARK)  # behind the end of the compressed data
+    # The palette stands before the profile's place only for readers that do not mind; ours writes the order anew.
+    cut = plain.index(b"PLTE") - 4 if b"PLTE" in plain else at
+    return plain[:cut] + more + plain[cut:at] + pixels + plain[at + 12 + size :] + b"%PDF-1.4 " + MARK
+
+
+def riff(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack("<I", len(body)) + body + b"\0" * (len(body) & 1)
+
+
+def webp_with_canaries(orientation: int = 1, *, animated: bool = False) -> bytes:
+    """EXIF, XMP, a profile, unknown chunks (inside a frame too), and a tail."""
+    frames = [drawn(), drawn().rotate(180)]
+    options = {"save_all": True, "append_images": frames[1:], "duration": 80} if animated else {}
+    plain = saved(frames[0], "WEBP", quality=90, **options)
+    chunks, at = [], 12
+    while at + 8 <= len(plain):
+        kind, size = struct.unpack_from("<4sI", plain, at)
+        chunks.append((kind, plain[at + 8 : at + 8 + size]))
+        at += 8 + size + (size & 1)
+    wide, high = frames[0].size
+    canvas = (
+        bytes([0x2C | (0x02 if animated else 0), 0, 0, 0])
+        + (wide - 1).to_bytes(3, "little")
+        + (high - 1).to_bytes(3, "little")
+    )
+    body = riff(b"VP8X", canvas) + riff(b"ICCP", profile())
+    for kind, content in chunks:
+        if kind == b"ANMF":
+            body += riff(kind, content + riff(b"hide", MARK))
+        elif kind != b"VP8X":
+            body += riff(kind, content)
+    body += riff(b"EXIF", exif_with_canaries(orientation)) + riff(b"XMP ", XMP) + riff(b"hide", MARK)
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body + MARK
+
+
+def gif_with_canaries() -> bytes:
+    """Two frames; comments, XMP, plain text, words inside the looping block, a tail that a browser would run."""
+    frames = [drawn(mode="P"), drawn().rotate(180).convert("P")]
+    plain = saved(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=120, loop=3)
+
+    def block(label: int, *parts: bytes) -> bytes:
+        return b"\x21" + bytes([label]) + b"".join(bytes([len(part)]) + part for part in parts) + b"\0"
+
+    loop = plain.index(b"\x21\xff\x0bNETSCAPE2.0")
+    words = (
+        block(0xFE, MARK) + block(0xFF, b"XMP DataXMP", XMP[:200], MARK) + block(0x01, b"\0" * 12, MARK) + block(0xFF, b"ICCRGBG1012", MARK)
+    )  # fmt: skip
+    looping = block(0xFF, b"NETSCAPE2.0", b"\x01\x03\x00", MARK)
+    return plain[:loop] + words + looping + plain[loop + 19 :] + b"=1;/*" + MARK + b"*/alert(1)//"
+
+
+def gif_of_frames(count: int, side: int) -> bytes:
+    """A GIF of many frames of one pixel on a wide canvas."""
+    frame = b"\x21\xf9\x04\0\0\0\0\0" + b"\x2c\0\0\0\0\x01\0\x01\0\0" + b"\x02\x02\x44\x01\0"
+    return b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff" + frame * count + b";"
+
+
+def bombs() -> dict[str, bytes]:
+    """Small files that ask for much, each with the reason that it is refused for."""
+
+    def png(width: int, height: int, depth: int, colour: int, interlace: int = 0, rows: int = 0) -> bytes:
+        body = zlib.compress(b"\0" * rows, 9) if rows else zlib.compress(b"")
+        return png_header(width, height, depth, colour, interlace) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+    jpeg = bytearray(saved(drawn(), "JPEG"))
+    place = jpeg.index(b"\xff\xc0")
+    jpeg[place + 5 : place + 9] = struct.pack(">HH", 65_500, 65_500)
+    webp = b"VP8X" + struct.pack("<I", 10) + b"\0\0\0\0" + (16_777_214).to_bytes(3, "little") * 2
+    longer = png_header(64, 64) + chunk(b"IDAT", zlib.compress(b"\0" * 100_000_000, 9)) + chunk(b"IEND", b"")
+    return {
+        "a million rows": png(1, 1_057_024, 8, 0),
+        "a wide interlaced strip": png(786_464, 32, 16, 6, 1),
+        "sixty thousand squared": png(60_000, 60_000, 1, 0, rows=60_000 * 7_501 // 100),
+        "two to the thirty-first": png(2**31 - 1, 2**31 - 1, 8, 2),
+        "twenty thousand frames": gif_of_frames(20_000, 3_000),
+        "a wide screen without frames": gif_of_frames(1, 65_535),
+        "a frame wider than its screen": b"GIF89a\1\0\1\0\0\0\0\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\x02\x44\x01\0;",
+        "a lying jpeg": bytes(jpeg),
+        "a lying webp": b"RIFF" + struct.pack("<I", 4 + len(webp)) + b"WEBP" + webp,
+        "pixels without end": longer,
+    }

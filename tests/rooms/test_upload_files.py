@@ -1,0 +1,538 @@
+"""Files unseen, through the real form: hidden words, bombs, wrong names, odd colours, a decoder that dies.
+
+The client sends multipart as a browser does; the decoder is the real one in its jail.
+"""
+
+import io
+import os
+import signal
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from PIL import Image as Picture
+from PIL import ImageCms, ImageOps, ImageSequence
+
+from imgnom.community.images import decode as decoder
+from imgnom.community.images.decode import NURSERY, check_decoder, decode
+from imgnom.community.images.errors import NotAPicture
+from imgnom.community.images.jail import LOADERS, MIN_VERSION
+from imgnom.community.images.models import Image
+from imgnom.community.images.public import zip_of
+from imgnom.community.images.take_in import media_path
+from imgnom.community.members.public import MemberCard, create_confirmed_member
+from imgnom.custody.vault.public import destroy_file_keys
+from imgnom.policy.public import SYSTEM
+from imgnom.site.clock import set_clock
+from imgnom.site.serve import ensure_decoder
+from imgnom.web import uploads
+from tests import files
+
+pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
+
+PASSWORD = "kite over the river"
+SIZES = ("thumbnail", "preview", "original")
+
+
+@pytest.fixture
+def author(now: datetime) -> MemberCard:
+    set_clock(now)
+    return create_confirmed_member(
+        username="eunsu.x", password=PASSWORD, nickname="은수", email="eunsu@mail.example", now=now
+    )
+
+
+@pytest.fixture
+def client(author: MemberCard) -> Client:
+    browser = Client(headers={"accept-language": "en"})
+    assert browser.post("/login", {"login": "eunsu.x", "password": PASSWORD}).status_code == 303
+    return browser
+
+
+def multipart(*sent: tuple[str, bytes], fields: dict[str, str] | None = None, kind: str = "image/jpeg") -> bytes:
+    """A body as raw as somebody wants it: file names go out as they are."""
+    parts = [
+        b'--line\r\nContent-Disposition: form-data; name="' + name.encode() + b'"\r\n\r\n' + value.encode() + b"\r\n"
+        for name, value in (fields or {}).items()
+    ]
+    for name, content in sent:
+        head = (
+            f'--line\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
+        )
+        parts.append(head.encode("utf-8", "surrogateescape") + content + b"\r\n")
+    return b"".join(parts) + b"--line--\r\n"
+
+
+def send(client: Client, *sent: tuple[str, bytes], json: bool = True, **more: Any) -> Any:
+    headers = {"accept": "application/json"} if json else {}
+    body = multipart(*sent, **more)
+    return client.generic("POST", "/upload", body, content_type="multipart/form-data; boundary=line", headers=headers)
+
+
+def taken(client: Client, data: bytes, name: str = "a.jpg") -> Image:
+    answer = send(client, (name, data))
+    assert answer.status_code == 201, answer.content
+    return Image.objects.get(public_id=answer.json()["files"][0]["id"])
+
+
+def served(client: Client, image: Image, size: str) -> bytes:
+    answer = client.get(f"/media/{image.public_id}/{size}")
+    assert answer.status_code == 200
+    return b"".join(answer.streaming_content) if answer.streaming else answer.content  # type: ignore[attr-defined]
+
+
+def shown(client: Client, image: Image, size: str = "preview") -> Picture.Image:
+    return Picture.open(io.BytesIO(served(client, image, size)))
+
+
+WITH_CANARIES: dict[str, Callable[[], bytes]] = {
+    "jpeg": files.jpeg_with_canaries,
+    "png": files.png_with_canaries,
+    "webp": files.webp_with_canaries,
+    "animated webp": lambda: files.webp_with_canaries(animated=True),
+    "gif": files.gif_with_canaries,
+}
+
+
+# ── hidden words ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.clause("A2.1")
+@pytest.mark.parametrize("name", WITH_CANARIES)
+def test_no_hidden_word_reaches_a_file_a_page_or_the_disk(
+    client: Client, author: MemberCard, home: Path, name: str
+) -> None:
+    image = taken(client, WITH_CANARIES[name](), f"{files.CANARY}.jpg")
+    everything = [served(client, image, size) for size in SIZES]
+    with zipfile.ZipFile(io.BytesIO(zip_of(author.id))) as archive:
+        everything += [archive.read(entry) for entry in archive.namelist()]
+    everything += [path.read_bytes() for path in home.rglob("*") if path.is_file()]
+    everything.append(client.get(f"/i/{image.public_id}").content)
+    for content in everything:
+        assert files.MARK not in content
+        assert files.MARK[:8] not in content
+
+
+@pytest.mark.clause("A2.1")
+def test_the_uploader_is_told_what_went_in_both_languages(client: Client) -> None:
+    answer = send(client, ("a.jpg", files.jpeg_with_canaries()))
+    [facts] = answer.json()["files"]
+    assert set(facts["removed"]) == {
+        "camera",
+        "comment",
+        "description",
+        "other",
+        "place",
+        "thumbnail",
+        "time",
+        "trailing",
+    }
+    for language, words in (("ko", ("촬영 위치(GPS)", "찍은 시각")), ("en", ("place (GPS)", "time it was taken"))):
+        page = client.get(f"/i/{facts['id']}", headers={"accept-language": language}).content.decode()
+        assert all(word in page for word in words)
+
+
+@pytest.mark.clause("A2.1")
+def test_bytes_between_the_pixels_are_not_kept(client: Client) -> None:
+    plain = files.saved(files.drawn(), "JPEG", quality=95)
+    hidden = plain[:-2] + b"<script>" + files.MARK + b"</script>" + plain[-2:]
+    assert decoder.decode(files.saved(files.drawn(), "JPEG"), "jpeg", has_foreign_colours=False).redrawn == b""
+    image = taken(client, hidden)
+    original = served(client, image, "original")
+    assert files.MARK not in original
+    assert image.removed == ["other"]
+    assert image.bytes == len(original)
+    seen, came = Picture.open(io.BytesIO(original)).convert("RGB"), files.drawn()
+    assert all(abs(a - b) < 12 for a, b in zip(seen.getpixel((70, 40)), came.getpixel((70, 40)), strict=True))
+
+
+class Watch:
+    """Every file that this process opens for writing, by any library that goes through Python."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self.is_on = False
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, details: tuple[Any, ...]) -> None:
+        if not self.is_on:
+            return
+        if event == "open" and isinstance(details[0], str | bytes | os.PathLike):
+            mode, flags = details[1], details[2]
+            if (isinstance(mode, str) and set(mode) & set("wax+")) or (flags and flags & (os.O_WRONLY | os.O_RDWR)):
+                self.found.append(os.fsdecode(details[0]))
+        elif event == "tempfile.mkstemp":
+            self.found.append(str(details[0]))
+
+
+@pytest.mark.clause("A2.1")
+def test_a_large_request_is_held_in_memory_and_only_sealed_files_are_written(client: Client, home: Path) -> None:
+    photograph = files.jpeg_with_canaries()
+    large = photograph + files.MARK * 1_500_000  # a tail as a moving picture has one
+    assert len(large) > 20_000_000
+    watch = Watch()
+    watch.is_on = True
+    answer = send(client, ("a.jpg", large), ("b.jpg", large))
+    watch.is_on = False
+    found = watch.found
+    assert answer.status_code == 201
+    assert [facts["error"] for facts in answer.json()["files"]] == [None, None]
+    assert found
+    for path in found:
+        assert Path(path).is_relative_to(home / "media") or path.endswith("outbox.lock"), path
+        assert path.endswith(".part")
+    assert not list((home / "tmp").glob("*"))
+    for path in (home / "media").rglob("*"):
+        assert not path.is_file() or files.MARK not in path.read_bytes()
+
+
+@pytest.mark.clause("A2.1", "C2")
+def test_what_is_too_large_is_counted_and_let_go(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = files.saved(files.drawn(), "JPEG")
+    monkeypatch.setattr(uploads, "MAX_FILE_BYTES", 200_000)
+    monkeypatch.setattr(uploads, "MAX_HELD_BYTES", 300_000)
+    monkeypatch.setattr("imgnom.community.images.views.MAX_BYTES", 200_000)
+    answer = send(client, ("big.jpg", picture + b"\0" * 200_000))
+    assert answer.status_code == 413
+    assert "32 MB" in answer.json()["files"][0]["error"]
+    held = picture + b"\0" * (190_000 - len(picture))
+    answer = send(client, ("a.jpg", held), ("b.jpg", held), ("c.jpg", picture))
+    assert answer.status_code == 201
+    first, second, third = answer.json()["files"]
+    assert (first["error"], third["error"]) == (None, None)
+    assert "at a time" in second["error"]
+    monkeypatch.setattr(uploads, "MAX_REQUEST_BYTES", 400_000)
+    assert send(client, ("a.jpg", b"\0" * 500_000)).status_code == 413
+
+
+@pytest.mark.clause("A2.1")
+def test_a_strangers_bytes_are_not_even_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = []
+    real = uploads.HoldInMemory.file_complete
+
+    def note(self: uploads.HoldInMemory, file_size: int) -> uploads.HeldFile:
+        held.append((file_size, self.held))
+        return real(self, file_size)
+
+    monkeypatch.setattr(uploads.HoldInMemory, "file_complete", note)
+    body = multipart(("a.jpg", b"\0" * 3_000_000))
+    for path in ("/upload", "/login", "/signup"):
+        Client().generic("POST", path, body, content_type="multipart/form-data; boundary=line")
+    assert held
+    assert {kept for _, kept in held} == {0}
+
+
+# ── type and name ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+FOREIGN = {
+    "svg": b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "html": b"<!doctype html><script>alert(1)</script>",
+    "pdf": b"%PDF-1.7\n", "mvg": b"push graphic-context\nimage over 0,0 0,0 '/etc/passwd'", "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n",
+    "matrix": b"2 2\n1 2\n3 4\n", "matlab": b"MATLAB 5.0 MAT-file" + b"\0" * 200, "hdf5": b"\x89HDF\r\n\x1a\n" + b"\0" * 200, "ppm": b"P6\n1 1\n255\n\0\0\0",
+    "tiff": b"II*\0\x08\0\0\0", "bmp": b"BM" + b"\0" * 60, "jp2": b"\0\0\0\x0cjP  \r\n\x87\n", "jxl": b"\xff\x0a" + b"\0" * 20, "vips": b"\xb6\xa6\xf2\x08" + b"\0" * 60,
+    "hdr": b"#?RADIANCE\n", "fits": b"SIMPLE  =", "nifti": b"\x5c\x01\0\0" + b"\0" * 400, "gzip": b"\x1f\x8b\x08", "zip": b"PK\x03\x04", "empty": b"", "swf": b"CWS\x05",
+    "heic": b"\0\0\0\x18ftypheic", "avif": b"\0\0\0\x18ftypavif", "php": b"<?php phpinfo(); ?>", "icc": files.profile(),
+}  # fmt: skip
+
+
+@pytest.mark.clause("A2.1")
+def test_a_foreign_file_is_refused_whatever_it_is_called(client: Client) -> None:
+    for kind, content in FOREIGN.items():
+        answer = send(client, ("photo.jpg", content))
+        assert answer.status_code == 415, kind
+        [facts] = answer.json()["files"]
+        assert "JPEG" in facts["error"]
+    assert not Image.objects.exists()
+
+
+@pytest.mark.clause("A2.1")
+def test_the_type_is_the_contents_alone(client: Client) -> None:
+    makers = {
+        "jpeg": files.saved(files.drawn(), "JPEG"),
+        "png": files.saved(files.drawn(), "PNG"),
+        "gif": files.gif_with_canaries(),
+    }
+    for name in ("a.php", "a.svg", "a.html", "a.jpg", "a"):
+        for declared in ("image/svg+xml", "text/html", "application/x-php", "image/png"):
+            for kind, data in makers.items():
+                fields = {"content_type": "text/html", "identified": "true", "format": "svg", "author": "1"}
+                answer = send(client, (name, data), kind=declared, fields=fields)
+                assert answer.status_code == 201
+                image = Image.objects.latest("pk")
+                assert image.format == kind
+                assert client.get(f"/media/{image.public_id}/original")["Content-Type"] == f"image/{kind}"
+
+
+NAMES = [
+    "../../etc/passwd", "..", ".", "/", "/etc/passwd", "C:\\boot.ini", "a\0b.jpg", "a%00b.jpg", "a%0d%0aSet-Cookie: x=1.jpg", "\u202egpj.exe", "-rf", "@a", "|id", "$(id)",
+    "a.jpg[page=9]", "svg:/etc/passwd", "https://example.com/a.jpg", "가" * 100 + ".jpg", "x" * 300 + ".jpg", "\u1112\u1161\u11ab.jpg", "👨‍👩‍👧.jpg", "<img src=x onerror=alert(1)>.jpg",
+    "a.jpg ", "a.jpg.", "CON", "&#46;&#46;/x", "'; DROP TABLE images--",
+]  # fmt: skip
+
+
+@pytest.mark.clause("A2.1")
+def test_a_files_name_is_told_back_and_used_for_nothing(client: Client, home: Path) -> None:
+    before = {path for path in home.rglob("*") if "media" not in path.parts}
+    for name in NAMES:
+        _name_is_used_for_nothing(client, name)
+    assert {path for path in home.rglob("*") if "media" not in path.parts} <= before | set(home.rglob("*-journal"))
+    tokens = set(Image.objects.values_list("media_token", flat=True))
+    kept = {path.name[:32] for path in (home / "media").rglob("*") if path.is_file()}
+    assert kept == tokens
+    assert len(tokens) == len(NAMES)
+
+
+def _name_is_used_for_nothing(client: Client, name: str) -> None:
+    answer = send(client, (name, files.saved(files.drawn(), "JPEG")))
+    assert answer.status_code == 201
+    [facts] = answer.json()["files"]
+    assert len(facts["name"]) <= 255
+    assert not set(facts["name"]) & set("\0\r\n\u202e")
+    image = Image.objects.latest("pk")
+    original = client.get(f"/media/{image.public_id}/original")
+    b"".join(original.streaming_content)  # type: ignore[attr-defined]
+    assert original["Content-Disposition"] == f'attachment; filename="imgnom-{image.public_id}.jpg"'
+    refused = send(client, (name, b"no picture"), json=False)
+    assert refused.status_code == 415
+    assert "onerror=alert(1)>" not in refused.content.decode()
+
+
+@pytest.mark.clause("C2")
+def test_too_many_files_or_fields_are_refused_in_one_answer(client: Client) -> None:
+    assert send(client, *[("a.jpg", b"x")] * 51).status_code == 413
+    assert send(client, ("a.jpg", b"x"), fields={f"f{n}": "" for n in range(500)}).status_code == 413
+    assert not Image.objects.exists()
+
+
+@pytest.mark.clause("C2")
+def test_a_broken_request_is_answered(client: Client) -> None:
+    kind = "multipart/form-data; boundary=line"
+    for body in (b"", b"--line", b"--line\r\n", multipart(("a.jpg", b"x"))[:60], b"\0" * 500, b"--line--"):
+        answer = client.generic("POST", "/upload", body, content_type=kind, headers={"accept": "application/json"})
+        assert answer.status_code in (400, 415, 422), body
+    assert client.generic("POST", "/upload", b"x", content_type="multipart/form-data").status_code in (400, 422)
+    assert client.generic("POST", "/upload", b"{}", content_type="application/json").status_code == 422
+
+
+# ── bombs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.clause("A2.1")
+def test_bombs_are_refused_without_troubling_the_decoder(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_args: object, **_more: object) -> int:
+        raise AssertionError("the decoder was asked")
+
+    monkeypatch.setattr(NURSERY, "child", never)
+    began = time.process_time()
+    for name, data in files.bombs().items():
+        answer = send(client, (name, data))
+        assert answer.status_code == 422, name
+        [facts] = answer.json()["files"]
+        assert any(word in facts["error"] for word in ("16,384", "too large for its file")), name
+    assert time.process_time() - began < 10
+    assert not Image.objects.exists()
+
+
+@pytest.mark.clause("A2.1")
+@pytest.mark.parametrize("name", WITH_CANARIES)
+def test_a_file_that_ends_in_the_middle_is_refused_in_words(client: Client, name: str) -> None:
+    data = WITH_CANARIES[name]()
+    answer = send(client, ("a.jpg", data[: len(data) // 3]))
+    assert answer.status_code == 422
+    assert answer.json()["files"][0]["error"]
+
+
+# ── what is seen ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+RED, YELLOW, BLUE = (220, 30, 30), (250, 240, 60), (40, 90, 140)
+TURNS = {
+    1: None, 2: Picture.Transpose.FLIP_LEFT_RIGHT, 3: Picture.Transpose.ROTATE_180, 4: Picture.Transpose.FLIP_TOP_BOTTOM, 5: Picture.Transpose.TRANSPOSE,
+    6: Picture.Transpose.ROTATE_90, 7: Picture.Transpose.TRANSVERSE, 8: Picture.Transpose.ROTATE_270,
+}  # fmt: skip
+
+
+def near(seen: Any, wanted: Any, by: int = 14) -> bool:
+    return all(abs(a - b) <= by for a, b in zip(seen, wanted, strict=True))
+
+
+@pytest.mark.clause("A2.1")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_turn_is_right_in_what_is_shown_and_in_the_original(client: Client, kind: str, orientation: int) -> None:
+    upright = files.drawn((120, 80))
+    turn = TURNS[orientation]
+    stored = upright if turn is None else upright.transpose(turn)
+    exif = Picture.Exif()
+    exif[0x0112] = orientation
+    quality = {"lossless": True} if kind == "WEBP" else {"quality": 95} if kind == "JPEG" else {}
+    image = taken(client, files.saved(stored, kind, exif=exif, **quality))
+    assert (image.width, image.height) == (120, 80)
+    for size in ("thumbnail", "preview"):
+        seen = shown(client, image, size).convert("RGB")
+        assert seen.size == (120, 80)
+        assert near(seen.getpixel((8, 8)), RED)
+        assert near(seen.getpixel((60, 40)), YELLOW, 80)
+        assert near(seen.getpixel((112, 72)), BLUE)
+    kept = ImageOps.exif_transpose(shown(client, image, "original")).convert("RGB")
+    assert kept.size == (120, 80)
+    assert near(kept.getpixel((8, 8)), RED)
+
+
+@pytest.mark.clause("A2.1")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_wide_colours_are_shown_as_they_are_meant(client: Client, kind: str) -> None:
+    foreign = files.profile(of="swapped")
+    image = taken(
+        client, files.saved(files.drawn(), kind, icc_profile=foreign, **({"lossless": True} if kind == "WEBP" else {}))
+    )
+    meant = ImageCms.profileToProfile(
+        files.drawn(), ImageCms.ImageCmsProfile(io.BytesIO(foreign)), ImageCms.createProfile("sRGB")
+    )
+    assert meant is not None
+    assert not near(meant.getpixel((6, 6)), RED)
+    for size in ("thumbnail", "preview"):
+        seen = shown(client, image, size).convert("RGB")
+        assert near(seen.getpixel((6, 6)), meant.getpixel((6, 6)))
+        assert near(seen.getpixel((90, 58)), meant.getpixel((90, 58)))
+    original = shown(client, image, "original")
+    assert near(original.convert("RGB").getpixel((6, 6)), RED), "the numbers stay"
+    kept = original.info["icc_profile"]
+    again = ImageCms.profileToProfile(
+        original.convert("RGB"), ImageCms.ImageCmsProfile(io.BytesIO(kept)), ImageCms.createProfile("sRGB")
+    )
+    assert again is not None
+    assert near(again.getpixel((6, 6)), meant.getpixel((6, 6))), "and so does what they mean"
+
+
+def _sixteen_bit(colour: int, interlace: int = 0) -> bytes:
+    """A PNG of 16 bits a channel: red left, blue right (or dark and light)."""
+    import struct
+    import zlib
+
+    channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
+    left = {1: (8_000,), 3: (56_000, 8_000, 8_000), 2: (8_000, 65_535), 4: (56_000, 8_000, 8_000, 65_535)}[channels]
+    right = {1: (60_000,), 3: (8_000, 8_000, 56_000), 2: (60_000, 65_535), 4: (8_000, 8_000, 56_000, 65_535)}[channels]
+    row = b"\0" + struct.pack(f">{32 * channels}H", *(left * 16 + right * 16))
+    return (
+        files.png_header(32, 32, 16, colour) + files.chunk(b"IDAT", zlib.compress(row * 32)) + files.chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.clause("A2.1")
+@pytest.mark.parametrize("colour", [0, 2, 4, 6])
+def test_sixteen_bits_a_channel_are_shown_in_their_colours(client: Client, colour: int) -> None:
+    image = taken(client, _sixteen_bit(colour), "a.png")
+    left, right = ((31, 31, 31), (233, 233, 233)) if colour in (0, 4) else ((218, 31, 31), (31, 31, 218))
+    for size in ("thumbnail", "preview"):
+        seen = shown(client, image, size).convert("RGB")
+        assert near(seen.getpixel((3, 16)), left)
+        assert near(seen.getpixel((28, 16)), right)
+    import base64
+
+    cells = base64.b64decode(image.placeholder)
+    assert near(cells[:3], left, 60)
+    assert near(cells[9:12], right, 60)
+
+
+@pytest.mark.clause("A2.1")
+def test_inks_palettes_and_windows_are_shown_right(client: Client) -> None:
+    plain = files.drawn()
+    inks = taken(client, files.saved(plain.convert("CMYK"), "JPEG", quality=95))
+    seen = shown(client, inks).convert("RGB")
+    red = seen.getpixel((6, 6))
+    assert isinstance(red, tuple)
+    assert red[0] > 150 > max(red[1:])
+    grey = taken(client, files.saved(plain.convert("L"), "JPEG", quality=95))
+    assert near(shown(client, grey).convert("RGB").getpixel((6, 6)), (plain.convert("L").getpixel((6, 6)),) * 3)
+    palette = plain.convert("P", palette=Picture.Palette.ADAPTIVE)
+    through = palette.getpixel((90, 58))
+    window = taken(client, files.saved(palette, "PNG", transparency=through))
+    seen = shown(client, window).convert("RGBA")
+    assert near(seen.getpixel((6, 6))[:3], RED)  # type: ignore[index]
+    assert seen.getpixel((90, 58))[3] == 0  # type: ignore[index]
+    one = taken(client, files.saved(Picture.new("RGB", (1, 1), RED), "PNG"))
+    assert near(shown(client, one).convert("RGB").getpixel((0, 0)), RED)
+    long = taken(client, files.saved(Picture.new("RGB", (16_000, 2), RED), "PNG"))
+    assert shown(client, long).size == (1600, 1)
+    stepwise = taken(client, files.saved(plain, "JPEG", progressive=True, quality=95))
+    assert near(shown(client, stepwise).convert("RGB").getpixel((6, 6)), RED)
+
+
+@pytest.mark.clause("A2.1")
+@pytest.mark.parametrize("name", ["gif", "animated webp"])
+def test_what_moves_goes_on_moving(client: Client, name: str) -> None:
+    image = taken(client, WITH_CANARIES[name]())
+    assert image.frames == 2
+    for size, count in (("thumbnail", 1), ("preview", 2), ("original", 2)):
+        moving = [frame.convert("RGB").tobytes() for frame in ImageSequence.Iterator(shown(client, image, size))]
+        assert len(moving) == count
+        assert len(set(moving)) == count
+    assert shown(client, image, "preview").size == (96, 64)
+    assert (image.preview_width, image.preview_height) == (96, 64)
+    frames = ImageSequence.all_frames(shown(client, image, "preview"))
+    times = [frame.info["duration"] for frame in frames]
+    assert times == ([120, 120] if name == "gif" else [80, 80])
+    assert "2 frames" in client.get(f"/i/{image.public_id}").content.decode()
+
+
+# ── the decoder ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.clause("A2.1")
+def test_the_decoder_is_new_enough_and_opens_four_kinds_behind_walls() -> None:
+    facts = check_decoder()
+    assert tuple(facts["version"]) >= MIN_VERSION
+    assert facts["opened"] == []
+    assert len(LOADERS) == 4
+
+
+@pytest.mark.clause("A2.1")
+def test_a_site_does_not_start_over_a_wrong_libvips(monkeypatch: pytest.MonkeyPatch) -> None:
+    ensure_decoder()
+    monkeypatch.setattr(decoder, "MIN_VERSION", (99, 0, 0))
+    with pytest.raises(SystemExit, match=r"^imgnom: libvips 8\.\d+\.\d+ is too old, 99\.0\.0 is needed"):
+        ensure_decoder()
+
+
+@pytest.mark.clause("A2.1")
+def test_a_decoder_that_dies_or_hangs_fails_its_own_job_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = files.saved(files.drawn(), "JPEG")
+    assert decode(good, "jpeg", has_foreign_colours=False).width == 96
+    first = NURSERY.process_id()
+    assert first
+    with pytest.raises(NotAPicture, match="too-slow"):
+        decode(good, "jpeg", has_foreign_colours=False, seconds=0)
+    assert decode(good, "jpeg", has_foreign_colours=False).width == 96
+    assert NURSERY.process_id() == first
+    os.kill(first, signal.SIGKILL)
+    assert decode(good, "jpeg", has_foreign_colours=False).width == 96
+    second = NURSERY.process_id()
+    assert second
+    assert second != first
+    os.kill(second, signal.SIGSTOP)
+    monkeypatch.setattr(decoder, "ANSWER_SECONDS", 0.5)
+    assert decode(good, "jpeg", has_foreign_colours=False).width == 96
+    assert NURSERY.process_id() != second
+
+
+@pytest.mark.clause("A2.1")
+def test_a_missing_display_size_is_made_again_from_the_sealed_original(client: Client, now: datetime) -> None:
+    image = taken(client, files.jpeg_with_canaries(6))
+    first = {size: served(client, image, size) for size in ("thumbnail", "preview")}
+    paths = {size: media_path("derived", image.media_token, size) for size in first}
+    for path in paths.values():
+        path.unlink()
+    again = {size: served(Client(), image, size) for size in first}
+    assert again == first
+    assert all(path.exists() for path in paths.values())
+    for path in paths.values():
+        path.unlink()
+    destroy_file_keys([image.media_token], now=now, by=SYSTEM, clause="A4.2")
+    for size in SIZES:
+        assert client.get(f"/media/{image.public_id}/{size}").status_code == 404
+    assert not any(path.exists() for path in paths.values())
