@@ -4,6 +4,7 @@ One nursery a process, made anew when it or one of its children dies; a child th
 (F14). What comes out of a child is not trusted: it is read up to a limit and checked.
 """
 
+import atexit
 import json
 import os
 import selectors
@@ -106,6 +107,7 @@ class _Nursery:
 
 
 NURSERY = _Nursery()
+atexit.register(NURSERY.close)
 _SLOTS = threading.BoundedSemaphore(AT_ONCE)
 
 
