@@ -528,14 +528,24 @@ def test_a_clock_file_may_serve_another_site_from_an_earlier_day_and_nothing_is_
 
 
 def test_no_port_is_shared_by_two_servers(capsys: pytest.CaptureFixture[str]) -> None:
-    from imgnom.site.serve import ensure_port_is_free
+    from imgnom.site.serve import hold_port
 
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         other.bind(("127.0.0.1", 0))
         other.listen()
         with pytest.raises(SystemExit) as ended:
-            ensure_port_is_free("127.0.0.1", other.getsockname()[1])
+            hold_port("127.0.0.1", other.getsockname()[1])
     assert "cannot be used" in str(ended.value)
     with pytest.raises(SystemExit):
-        ensure_port_is_free("no.such.host.invalid", 8000)
+        hold_port("no.such.host.invalid", 8000)
+
+
+def test_a_second_start_is_told_at_once_even_while_the_first_still_prepares() -> None:
+    from imgnom.site.serve import hold_port
+
+    port = free_port()
+    with hold_port("127.0.0.1", port), pytest.raises(SystemExit) as ended:
+        hold_port("127.0.0.1", port)
+    assert f"127.0.0.1:{port} cannot be used (Address already in use)" in str(ended.value)
+    hold_port("127.0.0.1", port).close()

@@ -80,8 +80,12 @@ def ensure_decoder() -> None:
         sys.exit(f"imgnom: {error}")
 
 
-def ensure_port_is_free(host: str, port: int) -> None:
-    """Ends the process with one line where nobody could be served."""
+def hold_port(host: str, port: int) -> socket.socket:
+    """Nobody else serves here, and nobody will while the socket lives. Ends the process with one line otherwise.
+
+    Two web servers would share a port in silence, and making a demo's people takes a while: the port is held from the
+    first moment by a socket that takes no connection and lets only the web server beside it.
+    """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with closing(socket.socket(family, kind)) as probe:
@@ -89,9 +93,13 @@ def ensure_port_is_free(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
+        held = socket.socket(family, kind)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(address)
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else "a port is a number from 1 to 65535"
         sys.exit(f"imgnom: {host}:{port} cannot be used ({reason}). Choose another with --host and --port.")
+    return held
 
 
 def _web(host: str, port: int, workers: int) -> list[str]:
@@ -244,7 +252,7 @@ def welcome() -> str:
 
 
 def serve(*, host: str, port: int, workers: int, with_worker: bool = True) -> int:
-    ensure_port_is_free(host, port)
+    held = hold_port(host, port)
     ensure_decoder()
     prepare()
     if settings.IMGNOM.mode == "demo":
@@ -267,4 +275,5 @@ def serve(*, host: str, port: int, workers: int, with_worker: bool = True) -> in
             return True
         return False
 
-    return tree.run(when_started=started)
+    with closing(held):
+        return tree.run(when_started=started)
