@@ -491,3 +491,27 @@ def test_pictures_come_without_moving_the_page(site: Site, desk: Page) -> None:
             })"""
         )
         assert moved < 0.02, address
+
+
+@pytest.mark.clause("A0.1", "I11")
+def test_every_patch_of_the_board_can_be_hit_in_any_font_and_size(site: Site, browser: Browser) -> None:
+    """24 px by 24 px at least, and none over another: whatever fonts a machine has, and however small somebody sets them."""
+    context = browser.new_context(locale="ko-KR")
+    page = context.new_page()
+    page.goto(f"{site.address}/privacy/board")
+    small = """([font, size]) => {
+      document.documentElement.style.fontSize = `${size}%`;
+      document.body.style.fontFamily = font;
+      const boxes = [...document.querySelectorAll("main .quilt a, main .clause, main .chip")].map((e) => [e, e.getBoundingClientRect()]);
+      const over = ([a, x], [b, y]) => a !== b && x.left < y.right && y.left < x.right && x.top < y.bottom && y.top < x.bottom;
+      return boxes.filter((one) => one[1].width < 24 || one[1].height < 24 || boxes.some((other) => over(one, other)))
+        .map(([e, box]) => `${e.outerHTML.slice(0, 60)} ${box.width}x${box.height}`);
+    }"""
+    for width in (320, 390, 768, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        for font in ("serif", "monospace", "sans-serif"):
+            for size in (50, 80, 100, 200):
+                assert page.evaluate(small, [font, size]) == [], (width, font, size)
+        if width <= 390:
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, "not even at twice the size"
+    context.close()

@@ -155,3 +155,119 @@ def test_overdue_work_turns_its_clause_red(now: datetime) -> None:
     late = now + timedelta(days=7)
     assert "due identity_after_leaving" in check_promises(now=late)
     assert states(late)["A3.1"] == "red"
+
+
+CLAUSES = [
+    "A0.1",
+    "A0.2",
+    "A0.3",
+    "A1.0",
+    "A1.1",
+    "A1.2",
+    "A2.0",
+    "A2.1",
+    "A2.2",
+    "A2.2a",
+    "A2.2b",
+    "A2.2c",
+    "A2.2d",
+    "A2.2e",
+    "A2.2f",
+    "A2.2g",
+    "A2.2h",
+    "A2.3",
+    "A2.3a",
+    "A2.3b",
+    "A2.3c",
+    "A2.3d",
+    "A2.4",
+    "A3.0a",
+    "A3.0b",
+    "A3.1",
+    "A3.2.0",
+    "A3.2①",
+    "A3.2②",
+    "A3.2③",
+    "A3.2④",
+    "A4.0",
+    "A4.1①",
+    "A4.1②",
+    "A4.2",
+    "A5.0",
+    "A5.1",
+    "A5.2",
+    "A6.1",
+    "A6.2",
+    "A7.1",
+    "A7.2a",
+    "A7.2b",
+    "A7.2c",
+    "A7.2d",
+    "A7.3a",
+    "A7.3b",
+    "A7.4",
+    "A8.0",
+    "A8.1",
+    "A8.2",
+    "A8.3",
+    "A9.1",
+    "A9.2",
+    "A9.3",
+    "S1",
+    "B1",
+    "B2",
+    "I1",
+    "I2",
+    "I3",
+    "I4",
+    "I5",
+    "I6",
+    "I7",
+    "I8",
+    "I9",
+    "I10",
+    "I11",
+    "I12",
+    "X1",
+    "X2",
+    "X3",
+    "X4",
+    "X5",
+    "X6",
+    "X7",
+    "X8",
+    "X9",
+    "X10",
+]
+
+
+@pytest.mark.clause("A0.1")
+def test_the_board_has_exactly_the_clauses_of_the_requirements(client: Client, now: datetime) -> None:
+    answer = client.get("/privacy/board.json")
+    assert answer["Content-Type"] == "application/json"
+    facts = answer.json()
+    assert list(facts) == ["clauses"]
+    assert [row["id"] for row in facts["clauses"]] == CLAUSES
+    for row in facts["clauses"]:
+        assert row["state"] in ("green", "red", "planned")
+        assert isinstance(row["promise"], str)
+        assert isinstance(row["evidence"], str)
+        assert row["promise"]
+        assert row["evidence"]
+        assert row["checked_at"] is None or datetime.fromisoformat(row["checked_at"]).tzinfo is not None
+
+
+@pytest.mark.clause("A0.1", "I12")
+def test_what_is_not_built_is_never_green(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    from imgnom.custody.in_force import policy_in_force
+
+    planned = {clause.id for clause in policy_in_force().clauses.values() if clause.state == "planned"}
+    assert planned
+    words = Text("{seen}", "{seen}")
+    monkeypatch.setattr(checks, "_registered", dict(checks._registered))
+    register_check(Check("all is well", tuple(CLAUSES), words, words, lambda _now: Finding(1, 0)))
+    check_promises(now=now)
+    record_rehearsal(dict.fromkeys(CLAUSES, "green"), policy=policy_in_force().digest, code=code_digest(), now=now)
+    found = states(now)
+    assert {found[key] for key in planned} == {"planned"}
+    assert "green" in {found[key] for key in found if key not in planned}

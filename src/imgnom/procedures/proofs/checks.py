@@ -153,7 +153,7 @@ OWN = (
     ),
     Check(
         "readings",
-        ("A2.0", "A2.1", "A2.2"),
+        ("A2.0", "A2.2"),
         Text("선언하지 않은 읽기 {seen}가지가 모두 거절됩니다", "all {seen} readings that nobody declared are refused"),
         Text("선언하지 않은 읽기 {faults}가지가 허락됩니다", "{faults} undeclared readings are allowed"),
         _readings,
