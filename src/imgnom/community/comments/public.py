@@ -1,5 +1,6 @@
 """The door of the comments."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
@@ -13,7 +14,7 @@ from imgnom.policy.public import Actor
 
 __all__ = [
     "Comment", "anonymise_comments", "change_comment", "count_comments", "delete_comment", "delete_comments", "delete_comments_on", "delete_picture",
-    "discard_comment", "has_just_said", "keep_comments", "remove_comment_by_staff", "write_comment",
+    "discard_comment", "has_just_said", "keep_comments", "own_comments", "remove_comment_by_staff", "write_comment",
 ]  # fmt: skip
 MAX_BODY = 2000
 SAME_PRESS = timedelta(seconds=30)
@@ -87,6 +88,20 @@ def delete_picture(image: Image, *, now: datetime, by: Actor) -> None:
                 raise
         else:
             return
+
+
+def own_comments(member_id: int) -> Iterator[dict[str, str]]:
+    """What a member said, where and when: their own words and the address of the picture, nothing of anybody else."""
+    rows = Comment.objects.filter(author_id=member_id).order_by("pk")
+    for body, at, picture, reason in rows.values_list(
+        "body", "created_at", "image__public_id", "removed_reason"
+    ).iterator():
+        yield {
+            "picture": picture,
+            "body": body,
+            "said_at": at.isoformat(timespec="seconds"),
+            "removed_by_staff": reason,
+        }
 
 
 def count_comments(member_id: int) -> int:

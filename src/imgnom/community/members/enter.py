@@ -20,7 +20,17 @@ from imgnom.community.members.rules import canonical_username
 from imgnom.custody.guard.public import canonical_email
 from imgnom.custody.keys.public import compact
 from imgnom.custody.outbox.public import record_act
-from imgnom.custody.vault.public import ValueMissing, decoy_subject, find_subject, forget_value, index_value, seal_value
+from imgnom.custody.vault.public import (
+    ValueMissing,
+    ValueTaken,
+    decoy_subject,
+    find_subject,
+    forget_value,
+    index_value,
+    note_correction,
+    note_use,
+    seal_value,
+)
 from imgnom.custody.vault.reveal import reveal
 from imgnom.policy.public import SYSTEM, Actor
 from imgnom.web.address import limit_key
@@ -66,6 +76,8 @@ def prove_login(*, login: str, password: str, address: str, now: datetime) -> Me
     right = check_password(password, member.password if member else _DUMMY)
     if member is None or not right or member.state == "withdrawn":
         raise LoginWrong(subject)
+    note_use(member.subject, "email" if "@" in login else "username", purpose="identity", by=SYSTEM, now=now)
+    note_use(member.subject, "password", purpose="identity", by=SYSTEM, now=now)
     return member
 
 
@@ -99,6 +111,16 @@ def end_session(request: Request) -> None:
 
 def end_all_sessions(member_id: int, *, but: str = "") -> int:
     return MemberSession.objects.filter(member_id=member_id).exclude(sid=but).delete()[0]
+
+
+def held_dates(member_id: int, subject: str, *, now: datetime) -> dict[str, tuple[datetime, ...]]:
+    """When what lives shorter than the membership ends, item by item, the first end first."""
+    sessions = MemberSession.objects.filter(member_id=member_id, ends_at__gt=now)
+    codes_waiting = CodeRequest.objects.filter(subject=subject, ends_at__gt=now)
+    letters = Letter.objects.filter(subject=subject, ends_at__gt=now)
+    found = {"session": sessions, "confirmation_code": codes_waiting, "mail_queue": letters}
+    ends = {item: tuple(rows.order_by("ends_at").values_list("ends_at", flat=True)) for item, rows in found.items()}
+    return {item: dates for item, dates in ends.items() if dates}
 
 
 def due_sessions(*, now: datetime) -> int:
@@ -291,7 +313,12 @@ def confirm_email_change(member: Member, *, token: str, code: str, now: datetime
         raise CodeWrong
     name = f"new-{token}"
     address = reveal(member.subject, "email", purpose="registration", by=SYSTEM, now=now, row=name).open()
-    index_value(member.subject, "email", canonical_email(address))
+    before = reveal(member.subject, "email", purpose="rights", by=Actor("member", member.subject), now=now).open()
+    try:
+        index_value(member.subject, "email", canonical_email(address))
+    except ValueTaken:
+        raise CodeWrong from None  # somebody else proved this mailbox meanwhile; nobody is told so
+    note_correction(member.subject, "email", canonical_email(before), now=now)
     seal_value(member.subject, "email", address, now=now)
     forget_value(member.subject, "email", row=name)
     with transaction.atomic():
@@ -312,6 +339,7 @@ def change_nickname(member: Member, *, nickname: str, now: datetime) -> None:
     from imgnom.community.members.rules import nickname_key
 
     ensure_nickname_free(nickname, now=now, but=member.pk)
+    note_correction(member.subject, "nickname", nickname_key(member.nickname), now=now)
     seal_value(member.subject, "nickname", nickname, now=now)
     with transaction.atomic():
         member.nickname, member.nickname_key = nickname, nickname_key(nickname)

@@ -19,10 +19,12 @@ from imgnom.community.members.enter import (
     due_sessions,
     end_all_sessions,
     end_session,
+    held_dates,
     remove_member,
     start_session,
 )
 from imgnom.community.members.errors import CodeWrong, LoginWrong, MemberError, NicknameTaken, UsernameTaken
+from imgnom.community.members.forms import check_email
 from imgnom.community.members.join import (
     MemberCard,
     card_of,
@@ -37,9 +39,9 @@ from imgnom.community.members.rules import canonical_username, check_nickname, n
 
 __all__ = [
     "STAFF_IDLE", "STAFF_ROLES", "CodeWrong", "LoginWrong", "MemberCard", "MemberError", "NicknameTaken", "UsernameTaken", "begin_email_change",
-    "canonical_username", "change_nickname", "check_nickname", "confirm_email_change", "create_confirmed_member", "create_staff",
+    "canonical_username", "change_nickname", "check_email", "check_nickname", "confirm_email_change", "create_confirmed_member", "create_staff",
     "deliver_mail", "destroy_codes", "destroy_letters", "destroy_registrations", "destroy_sessions", "due_codes", "due_letters",
-    "due_registrations", "due_sessions", "end_all_sessions", "end_session", "mark_withdrawn", "member_by_id", "member_by_nickname",
+    "due_registrations", "due_sessions", "end_all_sessions", "end_session", "held_dates", "mark_withdrawn", "member_by_id", "member_by_nickname",
     "member_by_subject", "nickname_key", "queue_letter", "queue_parting_letter", "registration_fields", "remove_member", "role_of", "session_count",
     "sign_in_as_demo",
 ]  # fmt: skip

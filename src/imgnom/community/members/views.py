@@ -11,6 +11,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from imgnom.community.members import enter, forms, join
 from imgnom.community.members.errors import CodeWrong, LoginWrong, NicknameTaken, RegistrationGone, UsernameTaken
 from imgnom.community.members.models import Enrolment, MemberSession
+from imgnom.custody.vault.public import note_use
+from imgnom.policy.public import SYSTEM
 from imgnom.web.address import client_address, limit_key
 from imgnom.web.guards import login_required_page, mark_step_up, safe_next, step_up_required
 from imgnom.web.requests import MemberRequest, Request, posted
@@ -203,6 +205,7 @@ def step_up(request: MemberRequest) -> HttpResponse:
         hit("step-up", request.member.subject, limit=10, per_seconds=600)
         if request.member.check_password(form.cleaned_data["password"]):
             mark_step_up(request)
+            note_use(request.member.subject, "password", purpose="identity", by=SYSTEM, now=request.now)
             return see_other(target)
         form.add_error(
             "password", say(ko="비밀번호가 맞지 않아요. 다시 입력해 주세요.", en="The password is wrong. Try again.")

@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from django.db.models import Count, Max, Min
+
 from imgnom.community.visits.models import AccessRecord, RecordDay
 from imgnom.community.visits.record import RECORD, Visit, bound_to, end_of, write_visits
 from imgnom.community.visits.writer import install_queue_writer, visits_waiting, writer
@@ -13,7 +15,7 @@ from imgnom.custody.vault.public import destroy_day_keys, open_rows_for_day
 from imgnom.policy.public import SYSTEM, last_day
 
 __all__ = [
-    "RecordRow", "Visit", "destroy_due_records", "due_records", "install_queue_writer", "recompute_records", "record_visits", "records_of", "visits_waiting", "writer",
+    "RecordRow", "RecordSpan", "Visit", "destroy_due_records", "due_records", "install_queue_writer", "recompute_records", "record_span", "record_visits", "records_of", "visits_waiting", "writer",
 ]  # fmt: skip
 CHUNK = 2_000
 
@@ -74,6 +76,25 @@ def records_of(subject: str, *, now: datetime, limit: int = 100, before: int | N
                 )
             )
     return found
+
+
+@dataclass(frozen=True)
+class RecordSpan:
+    """How many records of oneself there are, the last one's time, and the first and the last end."""
+
+    count: int
+    last_at: datetime
+    first_end: datetime | None
+    last_end: datetime | None
+
+
+def record_span(subject: str, *, now: datetime) -> RecordSpan | None:
+    """None where nothing is held."""
+    rows = AccessRecord.objects.filter(subject=subject, record_day__ends_at__gt=now)
+    facts = rows.aggregate(
+        count=Count("pk"), last=Max("at"), first_end=Min("record_day__ends_at"), last_end=Max("record_day__ends_at")
+    )
+    return RecordSpan(facts["count"], facts["last"], facts["first_end"], facts["last_end"]) if facts["count"] else None
 
 
 def due_records(*, now: datetime) -> int:

@@ -97,6 +97,23 @@ def _rows(found: Iterator[HandlerRecord]) -> tuple[HandlerRow, ...]:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Look:
+    """What somebody of the staff did with a member's things, as that member reads it: role, act, reason, time."""
+
+    role: str
+    act: str
+    what: str
+    reason: str
+    at: datetime
+
+
+def looks_at(subject: str, *, now: datetime, limit: int = 20) -> tuple[Look, ...]:
+    """The newest first. Which account it was stays with the officer."""
+    rows = HandlerRecord.objects.filter(whose=subject, result="done", ends_at__gt=now).order_by("-pk")[:limit]
+    return tuple(Look(row.role, row.act, row.what, row.reason, row.at) for row in rows)
+
+
 def handler_rows(*, now: datetime, before: int | None = None, limit: int | None = PAGE) -> tuple[HandlerRow, ...]:
     """Newest first; what is past its end is not read any more, destroyed or not."""
     query = HandlerRecord.objects.filter(ends_at__gt=now).order_by("-pk")

@@ -38,10 +38,11 @@ def _text(
     )
 
 
-def _seal(x: int, y: int) -> str:
+def _seal(x: int, y: int, *, is_over: bool) -> str:
+    first, second = ("파", "기") if is_over else ("탈", "퇴")
     signs = "".join(
         _text(x + dx, y + dy, sign, size=30, weight=700, fill=PAPER, font=SERIF, anchor="middle")
-        for dx, dy, sign in ((69, 45, "파"), (69, 81, "기"), (33, 45, "확"), (33, 81, "인"))
+        for dx, dy, sign in ((69, 45, first), (69, 81, second), (33, 45, "확"), (33, 81, "인"))
     )
     return (
         f'<g transform="rotate(-3 {x + 50} {y + 50})"><rect x="{x + 3}" y="{y + 3}" width="94" height="94" rx="7" fill="{RED}"/>'
@@ -64,7 +65,10 @@ def _name(line: Mapping[str, Any], language: str) -> str:
 
 def _rows(shown: Mapping[str, Any], language: str) -> list[tuple[str, str, str, str]]:
     """(sign, colour, what, when) of each line."""
-    rows = [("✓", GREEN, _name(line, language), _when(line["at"], line["until"])) for line in shown["gone"]]
+    rows = [
+        ("✓", GREEN, _name(line, language), _when(line["at"], "" if line["is_early"] else line["until"]))
+        for line in shown["gone"]
+    ]
     rows += [
         ("…", AMBER, _name(line, language), str(say(ko="없애는 중", en="being destroyed"))) for line in shown["going"]
     ]
@@ -92,7 +96,7 @@ def receipt_svg(shown: Mapping[str, Any], *, address: str) -> str:
         _text(MARGIN, 82, say(ko="탈퇴 확인서", en="Receipt of withdrawal"), fill=SOFT),
         _text(MARGIN, 124, shown["number"], size=27, weight=700, font=MONO),
         _text(MARGIN, 162, f"{say(ko='떠난 때', en='Left')}  {_when(shown['left_at'], '')}", size=16, fill=SOFT),
-        _seal(WIDTH - MARGIN - 100, 56),
+        _seal(WIDTH - MARGIN - 100, 56, is_over=shown["is_over"]),
         f'<line x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="192" y2="192" stroke="{SEAM}" stroke-width="2" stroke-dasharray="7 6"/>',
     ]
     for place, (sign, colour, what, when) in enumerate(rows):

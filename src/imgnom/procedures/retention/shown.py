@@ -24,7 +24,7 @@ NAMES = {
     "posts": Text("사진과 댓글", "Pictures and comments"),
 }
 # The calendar of the plan, in units of its drawing.
-LEFT, RIGHT = 24, 900
+LEFT, RIGHT = 16, 600
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _calendar(policy: Policy, plan: WithdrawalPlan) -> tuple[Knot, ...]:
     """Days in their order, evenly apart: the drawing tells what comes after what, the dates say when."""
     days: dict[date, list[Text]] = {}
     for fate in plan.fates:
-        if fate.until is not None and fate.outcome in ("archived", "kept_until"):
+        if fate.until is not None and fate.outcome in ("archived", "kept_until") and fate.record != "mail_queue":
             short = NAMES.get(fate.record) or policy.records[fate.record].label
             days.setdefault(fate.until, []).append(short)
     step = (RIGHT - LEFT) / max(1, len(days))
@@ -118,6 +118,7 @@ def _receipt_line(policy: Policy, line: Mapping[str, Any]) -> dict[str, Any]:
         "certificate": line.get("certificate", ""),
         "clause": line["clause"],
         "state": line["state"],
+        "is_early": line["record"] == "mail_queue",
     }
 
 

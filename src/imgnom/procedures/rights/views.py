@@ -1,4 +1,4 @@
-"""One's own page: everything held, why, until when; changing it; consents."""
+"""One's own page: everything held, why, until when; changing it; consents; taking all of it along."""
 
 import json
 from typing import Any
@@ -9,100 +9,61 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from imgnom.community.comments.public import count_comments
-from imgnom.community.images.public import count_for
 from imgnom.community.members.public import (
     CodeWrong,
     NicknameTaken,
     begin_email_change,
     change_nickname,
+    check_email,
     check_nickname,
     confirm_email_change,
 )
 from imgnom.custody.consent.public import consent_history, consents_of, record_consent
 from imgnom.custody.in_force import policy_in_force
-from imgnom.custody.vault.public import ValueMissing, held_items, seal_value, sealed_at
-from imgnom.custody.vault.reveal import RevealRefused, reveal
+from imgnom.custody.vault.public import corrections_of, forget_value, held_items, note_correction, seal_value
 from imgnom.policy.public import Actor
+from imgnom.procedures.rights.export import export_zip, exported_facts
+from imgnom.procedures.rights.held import held_of, read_own
+from imgnom.procedures.rights.looks import looks_of
+from imgnom.procedures.rights.threads import AXIS, threads_of
 from imgnom.web.guards import has_step_up, login_required_page, step_up_required
-from imgnom.web.requests import MemberRequest, Request, posted
-from imgnom.web.responses import invalid, see_other
+from imgnom.web.requests import MemberRequest
+from imgnom.web.responses import invalid, see_other, streamed, wants_json
 from imgnom.web.words import current_language, say
 
-
-def _own(request: Request) -> Actor:
-    return Actor("member", request.member.subject)
-
-
-def _value(request: Request, item: str) -> str:
-    try:
-        return reveal(request.member.subject, item, purpose="rights", by=_own(request), now=request.now).open()
-    except ValueMissing:
-        return ""
-    except RevealRefused:
-        return _registered(request, item)
-
-
-def _registered(request: Request, item: str) -> str:
-    """An added item needs a use for `rights`; a file that forgot it still may not hide the value from its owner."""
-    from imgnom.custody.vault.public import ValueMissing as Missing
-
-    for purpose in policy_in_force().purposes_of(item):
-        try:
-            return reveal(request.member.subject, item, purpose=purpose.id, by=_own(request), now=request.now).open()
-        except (RevealRefused, Missing):
-            continue
-    return ""
-
-
-def _held(request: Request, *, with_values: bool) -> list[dict[str, Any]]:
-    policy, subject = policy_in_force(), request.member.subject
-    rows = []
-    sealed = set(held_items(subject))
-    pictures, private = count_for(request.member.pk)
-    counts = {"image_file": pictures, "comment_text": count_comments(request.member.pk)}
-    for key, item in policy.items.items():
-        if item.collected == "planned" or not (
-            key in sealed
-            or item.collected in ("registration", "automatic")
-            or key in counts
-            or key in ("membership", "consent_record")
-        ):
-            continue
-        value = ""
-        if key == "password":
-            value = str(say(ko="되돌릴 수 없게 바뀌어 있습니다", en="kept one-way"))
-        elif key in counts:
-            value = str(counts[key])
-        elif key == "membership":
-            value = request.member.joined_at.date().isoformat()
-        elif key in sealed and with_values:
-            value = _value(request, key)
-        records = [r for r in policy.records_of(key) if r.id != "pending_registration"]
-        rows.append(
-            {
-                "item": item,
-                "value": value,
-                "hidden": key in sealed and not with_values,
-                "purposes": policy.purposes_of(key),
-                "records": records,
-                "since": sealed_at(subject, key),
-            }
-        )
-    return rows
+# Corrected by ways of their own, or not at all: each with the reason that the page shows.
+OWN_WAYS = ("username", "password")
 
 
 @require_safe
 @login_required_page
 def privacy(request: MemberRequest) -> HttpResponse:
     shown = has_step_up(request)
-    context = {"rows": _held(request, with_values=shown), "shown": shown, "consents": _consents(request)}
+    held = held_of(request.member, now=request.now, with_values=shown)
+    policy = policy_in_force()
+    threads = threads_of(held, policy, request.now)
+    context = {
+        "held": held,
+        "shown": shown,
+        "threads": threads,
+        "axis": AXIS,
+        "next": next((thread for thread in threads if thread.kind == "dated"), None),
+        "consents": _consents(request),
+        "looks": looks_of(request.member.subject, now=request.now),
+        "corrections": corrections_of(request.member.subject)[:5],
+        "items": policy.items,
+        "recipients": policy.recipients.values(),
+    }
     return render(request, "rights/privacy.html", context)
 
 
-def _consents(request: Request) -> list[dict[str, Any]]:
+def _consents(request: MemberRequest) -> list[dict[str, Any]]:
     given = consents_of(request.member.subject)
-    return [{"kind": kind, "given": kind.id in given} for kind in policy_in_force().consents.values()]
+    last = {row.kind: row.at for row in reversed(consent_history(request.member.subject))}
+    return [
+        {"kind": kind, "given": kind.id in given, "at": last.get(kind.id)}
+        for kind in policy_in_force().consents.values()
+    ]
 
 
 class EditForm(forms.Form):
@@ -110,35 +71,64 @@ class EditForm(forms.Form):
         super().__init__(*args, **kwargs)
         lang, policy = current_language(), policy_in_force()
         for name in ("nickname", "email", *extra):
+            item = policy.items[name]
             kind = forms.EmailField if name == "email" else forms.CharField
-            self.fields[name] = kind(
-                label=policy.items[name].label.get(lang), max_length=254, required=policy.items[name].required
+            field = kind(
+                label=item.label.get(lang), max_length=254, required=item.required or name in ("nickname", "email")
             )
-            self.fields[name].widget.attrs["class"] = "box"
+            field.widget.attrs["class"] = "box"
+            setattr(field, "hint", item.hint.get(lang) if item.hint else "")  # noqa: B010 - read by the field's partial
+            self.fields[name] = field
 
     def clean_nickname(self) -> str:
-        return check_nickname(self.cleaned_data["nickname"])
+        return str(check_nickname(self.cleaned_data["nickname"]))
+
+    def clean_email(self) -> str:
+        return str(check_email(self.cleaned_data["email"]))
+
+
+def _row(request: MemberRequest) -> Any:
+    """Who is signed in, handed on as the members' room knows them."""
+    return request.member
+
+
+def _extra(request: MemberRequest) -> dict[str, str]:
+    """What else the form of this policy asks for; an optional item that was left empty can be written in later."""
+    return {
+        key: read_own(request.member, key, now=request.now)
+        for key, item in policy_in_force().items.items()
+        if item.collected == "registration" and item.store == "vault" and key not in (*OWN_WAYS, "nickname", "email")
+    }
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @step_up_required
 def edit(request: MemberRequest) -> HttpResponse:
     member = request.member
-    usual = ("username", "password", "nickname", "email")
-    extra = {
-        key: _value(request, key)
-        for key, item in policy_in_force().items.items()
-        if item.collected == "registration" and key not in usual
-    }
-    before = {"nickname": member.nickname, "email": _value(request, "email")} | extra
     if request.method == "POST" and "code" in request.POST:
         return _confirm(request)
-    form = EditForm(posted(request), extra=extra, initial=before)
-    if request.method == "POST" and form.is_valid():
-        data = form.cleaned_data
+    extra = _extra(request)
+    before = {"nickname": member.nickname, "email": read_own(member, "email", now=request.now)} | extra
+    form = EditForm(request.POST or None, extra=extra, initial=before)
+    if request.method == "POST" and form.is_valid() and _correct_names(request, form, before):
+        if form.cleaned_data["email"] != before["email"]:
+            request.session["email_change"] = begin_email_change(
+                _row(request), form.cleaned_data["email"], now=request.now
+            )
+            return see_other("/me/privacy/edit?confirm=email")
+        return see_other("/me/privacy")
+    context = {"form": form, "confirming": "confirm" in request.GET and "email_change" in request.session}
+    return (
+        invalid(request, "rights/edit.html", context) if form.is_bound else render(request, "rights/edit.html", context)
+    )
+
+
+def _correct_names(request: MemberRequest, form: EditForm, before: dict[str, str]) -> bool:
+    """Nickname and added items are as written; False with the field named when the nickname is taken."""
+    member, data = request.member, form.cleaned_data
+    if data["nickname"] != before["nickname"]:
         try:
-            if data["nickname"] != before["nickname"]:
-                change_nickname(member, nickname=data["nickname"], now=request.now)
+            change_nickname(_row(request), nickname=data["nickname"], now=request.now)
         except NicknameTaken:
             form.add_error(
                 "nickname",
@@ -146,24 +136,22 @@ def edit(request: MemberRequest) -> HttpResponse:
                     ko="이미 있는 닉네임입니다. 다른 이름을 적어 주세요.", en="This nickname is taken. Choose another."
                 ),
             )
-            return invalid(request, "rights/edit.html", {"form": form})
-        for name in extra:
-            if data[name] != before[name]:
+            return False
+    for name in before.keys() - {"nickname", "email"}:
+        if data[name] != before[name]:
+            if before[name]:
+                note_correction(member.subject, name, before[name], now=request.now)
+            if data[name]:
                 seal_value(member.subject, name, data[name], now=request.now)
-        if data["email"] != before["email"]:
-            request.session["email_change"] = begin_email_change(member, data["email"], now=request.now)
-            return see_other("/me/privacy/edit?confirm=email")
-        return see_other("/me/privacy")
-    context = {"form": form, "confirming": "confirm" in request.GET and "email_change" in request.session}
-    return (
-        invalid(request, "rights/edit.html", context) if form.errors else render(request, "rights/edit.html", context)
-    )
+            elif name in held_items(member.subject):
+                forget_value(member.subject, name)
+    return True
 
 
-def _confirm(request: Request) -> HttpResponse:
+def _confirm(request: MemberRequest) -> HttpResponse:
     try:
         confirm_email_change(
-            request.member, token=request.session.get("email_change", ""), code=request.POST["code"], now=request.now
+            _row(request), token=request.session.get("email_change", ""), code=request.POST["code"], now=request.now
         )
     except (CodeWrong, ValidationError):
         form = EditForm(extra={})
@@ -181,26 +169,23 @@ def consents(request: MemberRequest) -> HttpResponse:
         for kind in policy_in_force().consents.values():
             wanted = f"consent_{kind.id}" in request.POST
             if not kind.required and wanted != (kind.id in given):
-                record_consent(subject, kind.id, given=wanted, way="page", by=_own(request), now=request.now)
+                own = Actor("member", subject)
+                record_consent(subject, kind.id, given=wanted, way="page", by=own, now=request.now)
         return see_other("/me/consents")
-    return render(
-        request, "rights/consents.html", {"consents": _consents(request), "history": consent_history(subject)}
-    )
+    kinds = policy_in_force().consents
+    history = [{"row": row, "kind": kinds.get(row.kind)} for row in consent_history(subject)]
+    return render(request, "rights/consents.html", {"consents": _consents(request), "history": history})
 
 
 @require_safe
 @step_up_required
 def export(request: MemberRequest) -> HttpResponse:
-    rows = _held(request, with_values=True)
-    facts = [
-        {
-            "item": r["item"].id,
-            "value": r["value"],
-            "purposes": [p.id for p in r["purposes"]],
-            "records": [x.id for x in r["records"]],
-        }
-        for r in rows
-    ]
-    response = HttpResponse(json.dumps({"items": facts}, ensure_ascii=False, indent=1), content_type="application/json")
-    response["Content-Disposition"] = 'attachment; filename="imgnom-my-data.json"'
+    """A ZIP with pictures for a person; the facts alone for a program, or whoever asks for `?format=json`."""
+    if wants_json(request) or request.GET.get("format") == "json":
+        facts = json.dumps(exported_facts(request.member, now=request.now), ensure_ascii=False, indent=1)
+        response = HttpResponse(facts, content_type="application/json")
+        response["Content-Disposition"] = 'attachment; filename="imgnom-my-data.json"'
+        return response
+    response = streamed(export_zip(request.member, now=request.now), content_type="application/zip")
+    response["Content-Disposition"] = 'attachment; filename="imgnom-my-data.zip"'
     return response
