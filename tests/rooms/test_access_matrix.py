@@ -208,7 +208,7 @@ def join(login: str, nickname: str, now: datetime) -> MemberCard:
 def hang(owner: MemberCard, now: datetime, visibility: str) -> str:
     words = {"title": "t", "description": "d", "alt": "a", "tags": "river"}
     return upload_file(
-        content=jpeg(), file_name="a.jpg", by_member=owner.id, subject=owner.subject, visibility=visibility, now=now, **words
+        content=jpeg(), by_member=owner.id, subject=owner.subject, visibility=visibility, now=now, **words
     ).public_id  # fmt: skip
 
 

@@ -76,7 +76,7 @@ def hang(owner: MemberCard, now: datetime, **words: str) -> Image:
         "tags": "백자",
         "visibility": "public",
     } | words
-    made = upload_file(content=jpeg(), file_name="a.jpg", by_member=owner.id, subject=owner.subject, now=now, **facts)
+    made = upload_file(content=jpeg(), by_member=owner.id, subject=owner.subject, now=now, **facts)
     return Image.objects.get(public_id=made.public_id)
 
 

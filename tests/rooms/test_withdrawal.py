@@ -68,7 +68,7 @@ def jpeg() -> bytes:
 
 def post(card: MemberCard, now: datetime, *, visibility: str = "public") -> str:
     return upload_file(
-        content=jpeg(), file_name="a.jpg", title="강가", description="", alt="", tags="river", visibility=visibility, by_member=card.id,
+        content=jpeg(), title="강가", description="", alt="", tags="river", visibility=visibility, by_member=card.id,
         subject=card.subject, now=now,
     ).public_id  # fmt: skip
 
