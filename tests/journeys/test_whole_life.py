@@ -128,3 +128,16 @@ def test_nothing_scrolls_sideways_on_a_small_phone(site: str, browser: Browser, 
     wide = opened.evaluate("document.documentElement.scrollWidth")
     context.close()
     assert wide <= 320
+
+
+@pytest.mark.clause("A7.1", "A7.2a", "A7.2b")
+def test_the_menu_of_a_phone_leads_to_change_to_withdrawal_and_out(site: str, page: Page) -> None:
+    page.goto(f"{site}/demo")
+    page.locator("form[action='/demo/sign-in'] button").first.click()
+    page.goto(f"{site}/nowhere")
+    page.locator(".menu summary").click()
+    for path in ("/me/privacy/edit", "/me/withdraw"):
+        assert page.locator(f".menu a[href='{path}']").is_visible()
+    page.locator(".menu form[action='/logout'] button").click()
+    page.wait_for_url(f"{site}/")
+    assert page.locator(".topbar a[href='/signup']").is_visible()
