@@ -22,7 +22,7 @@ def bare(path: Path) -> None:
     from imgnom.community.images.jail import SIZES
 
     data = path.read_bytes()
-    frames = "[n=-1]" if path.suffix in (".gif",) else ""
+    frames = "[n=-1]" if path.suffix == ".gif" else ""
     side = SIZES["preview"]
     large = pyvips.Image.thumbnail_buffer(data, side, height=side, size="down", option_string=frames).copy_memory()
     first = pyvips.Image.thumbnail_buffer(data, side, height=side, size="down").copy_memory() if frames else large

@@ -68,8 +68,10 @@ def seed_members(count: int, dice: random.Random) -> list[int]:
         for item, value in facts.items():
             sealed = hazmat.DataKey(raw).seal(value.encode(), bound_to=bound_to(subject, item, ""))
             values.append(SealedValue(subject=subject, item=item, row="", sealed=sealed, key_id=key_id, sealed_at=NOW))
-        for item in ("username", "email"):
-            indexes.append(BlindIndex(subject=subject, item=item, digest=blind_digest(item, facts[item])))
+        indexes.extend(
+            BlindIndex(subject=subject, item=item, digest=blind_digest(item, facts[item]))
+            for item in ("username", "email")
+        )
         members.append(
             Member(
                 subject=subject, nickname=nickname, nickname_key=nickname, password="!", joined_at=NOW - timedelta(days=dice.randrange(900))

@@ -1,7 +1,6 @@
 """A throw-away home for each test process; all six stores; the network closed but for loopback."""
 
 import ipaddress
-import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -85,7 +84,7 @@ def _room_of_this_test(request: pytest.FixtureRequest) -> Iterator[None]:
     request.getfixturevalue("_django_db_helper")
     from imgnom.custody.keys.public import ensure_keyring
 
-    for name in os.listdir(HOME / "keyring") if (HOME / "keyring").exists() else []:
+    for name in [file.name for file in (HOME / "keyring").glob("*")]:
         if name != "secret.key":
             (HOME / "keyring" / name).unlink()
     ensure_keyring(now=NOON)

@@ -4,6 +4,7 @@ import argparse
 import re
 import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,24 @@ def test_the_architecture_is_one_page_and_names_every_floor_and_room() -> None:
             order = [room for layer in reversed(house.rooms[floor]) for room in layer.split(" | ")]
             named = chain.split(" < ")
             assert named == [room for room in order if room in named], chain
+
+
+def test_every_exemption_from_the_linter_gives_its_reason() -> None:
+    """In the line, or in the line above it; a code that excuses nothing is not kept."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    part = text.partition("[tool.ruff.lint]\n")[2].partition("[tool.ruff.lint.flake8-tidy-imports")[0]
+    lines = part.splitlines()
+    for above, line in pairwise(lines):
+        if re.search(r'"[A-Z]{1,4}\d*"', line) and "select" not in line:
+            assert " # " in line or above.strip().startswith("#"), line
+    for line in lines:
+        assert not re.search(r"# *$", line)
+
+
+def test_no_check_is_silenced_in_a_line_without_its_code() -> None:
+    wrong = []
+    for path in [*(ROOT / "src").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if re.search(r"# (?:type: ignore(?!\[[\w, -]+\])|noqa(?!: [A-Z]+\d+))", line) and "re." not in line:
+                wrong.append(f"{path.name}:{number}")
+    assert wrong == []

@@ -4,7 +4,6 @@ The script is the real one, in a folder with a Hangul name and spaces. What stan
 programs on its PATH: a Python of a given version, pip and uv, which write down how they were called.
 """
 
-import os
 import shutil
 import subprocess
 import time
@@ -260,7 +259,7 @@ def test_nothing_is_written_outside_the_clone(machine: Machine) -> None:
     assert machine.run().returncode == 0
     assert list(home.iterdir()) == []
     inside = {entry.name for entry in machine.clone.iterdir()}
-    assert inside - set(os.listdir(ROOT)) <= {".venv", ".tools"}
+    assert inside - {entry.name for entry in ROOT.iterdir()} <= {".venv", ".tools"}
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-uv.lock"])

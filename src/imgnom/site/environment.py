@@ -24,7 +24,7 @@ def variable_of_store(store: str) -> str:
     return "IMGNOM_DATABASE_URL" if store == "default" else f"IMGNOM_{store.upper()}_DATABASE_URL"
 
 
-class EnvironmentError_(Exception):
+class EnvironmentError_(Exception):  # noqa: N801 - Python took the name, and it is the right one
     """A variable is missing or wrong. The text is the one line an operator reads."""
 
 

@@ -75,7 +75,7 @@ def session_count(member_id: int, *, now: datetime) -> int:
 
 def mark_withdrawn(member_id: int) -> bool:
     """Inside the caller's transaction: no sign-in and no page from now on; False when it was so already."""
-    changed = Member.objects.filter(pk=member_id).exclude(state="withdrawn").update(state="withdrawn", password="!")
+    changed = Member.objects.filter(pk=member_id).exclude(state="withdrawn").update(state="withdrawn", password="!")  # noqa: S106 - no password
     MemberSession.objects.filter(member_id=member_id).delete()
     return bool(changed)
 

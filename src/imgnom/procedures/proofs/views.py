@@ -58,7 +58,7 @@ def _quilt(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _sentence(board: Board) -> str:
-    green, red, planned = (board.count(state) for state in ("green", "red", "planned"))
+    _green, red, planned = (board.count(state) for state in ("green", "red", "planned"))
     broken_ko = f"어긋난 약속이 {red}개 있습니다." if red else "어긋난 약속은 없습니다."
     broken_en = ("1 is broken." if red == 1 else f"{red} are broken.") if red else "None is broken."
     return str(

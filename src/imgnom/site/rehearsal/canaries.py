@@ -26,7 +26,7 @@ class Person:
     choice: str | None
     username: str = field(default_factory=lambda: "u" + latin())
     password: str = field(default_factory=lambda: f"Pw-{latin(18)}")
-    nickname: str = field(default_factory=lambda: hangul())
+    nickname: str = field(default_factory=hangul)
     email: str = field(default_factory=lambda: f"{latin()}@{latin(10)}.example")
     agent: str = field(default_factory=lambda: f"Mozilla/5.0 (X11; Linux x86_64) Rehearsal/{latin()}")
     title: str = field(default_factory=lambda: hangul(9))
