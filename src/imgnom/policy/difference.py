@@ -1,11 +1,14 @@
 """What changed between two policies, in the terms of the file."""
 
 from dataclasses import dataclass, fields, is_dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 from imgnom.policy.types import Permanent, Policy, Text
 
 TABLES = (
+    "operator",
+    "officer",
     "items",
     "purposes",
     "records",
@@ -42,7 +45,10 @@ def _shown(value: Any) -> str:
 
 
 def _compare(key: str, old: Any, new: Any) -> list[Change]:
-    if is_dataclass(old) and is_dataclass(new) and type(old) is type(new) and not isinstance(old, Text):
+    if isinstance(old, Text) and isinstance(new, Text):
+        lang = "en" if old.en != new.en else "ko"
+        return [Change(key, old.get(lang), new.get(lang))] if old != new else []
+    if is_dataclass(old) and is_dataclass(new) and type(old) is type(new):
         if not hasattr(old, "id") and not hasattr(old, "name"):
             return [Change(key, _shown(old), _shown(new))] if old != new else []
         return [c for f in fields(old) for c in _compare(f"{key}.{f.name}", getattr(old, f.name), getattr(new, f.name))]
@@ -68,10 +74,19 @@ def difference(old: Policy, new: Policy) -> tuple[Change, ...]:
         a, b = uses_before.get(pair), uses_after.get(pair)
         if a != b:
             changes.append(Change(f"uses.{pair[0]}.{pair[1]}", _shown(a) if a else None, _shown(b) if b else None))
-    changes.extend(
-        Change(f"wording.{n}", "words", "other words") for n in old.wording if old.wording[n] != new.wording.get(n)
-    )
+    for name in dict.fromkeys([*old.wording, *new.wording]):
+        changes.extend(_words(name, old.wording.get(name, ""), new.wording.get(name, "")))
     return tuple(changes)
+
+
+def _words(name: str, old: str, new: str) -> list[Change]:
+    """Each sentence that went, came, or was replaced."""
+    before, after = (list(filter(None, map(str.strip, text.splitlines()))) for text in (old, new))
+    changes = []
+    for act, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if act != "equal":
+            changes.append(Change(f"wording.{name}", "\n".join(before[a:b]) or None, "\n".join(after[c:d]) or None))
+    return changes
 
 
 def _label(thing: Any) -> str:

@@ -30,7 +30,7 @@ class Wheel:
     starts: tuple[str, ...]
     stores: tuple[str, ...]
     destroy: tuple[str, ...]
-    period: str  # needed | none | permanent | any | finite
+    period: str  # needed | none | permanent
     ends: tuple[str, ...] = ("day",)
 
 
@@ -40,7 +40,7 @@ RECORDS: Mapping[str, Wheel] = {
     "session": Wheel(("use",), ("default",), ("row",), "needed", ("instant", "day")),
     "account": Wheel(("registration",), ("vault",), ("key",), "none"),
     "identity_after_leaving": Wheel(("withdrawal",), ("archive",), ("key",), "needed", ("day", "instant")),
-    "freed_names": Wheel(("withdrawal",), ("vault",), ("row",), "any", ("day", "instant")),
+    "freed_names": Wheel(("withdrawal",), ("vault",), ("row",), "needed", ("day", "instant")),
     "posts": Wheel(("upload",), ("default",), ("file",), "permanent"),
     "private_pictures": Wheel(("upload",), ("media",), ("file",), "none"),
     "access_records_member": Wheel(("visit",), ("logs",), ("key",), "needed"),

@@ -29,6 +29,7 @@ class Source:
     facts: dict[str, Any]
     wording: dict[str, str]
     origins: dict[str, Path] = field(default_factory=dict)
+    folders: tuple[Path, ...] = ()
 
     def origin(self, key: str) -> Path:
         return self.origins.get(key, self.file)
@@ -176,10 +177,10 @@ def read_source(folder: Path, seen: tuple[Path, ...] = ()) -> Source:
         ) from None
     file = folder / "policy.toml"
     own = _read(folder)
-    made = Source(file, {}, {})
+    made = Source(file, {}, {}, folders=(folder,))
     if "extends" in own:
         base = read_source(_base_of(folder, own.pop("extends"), (*seen, folder)), (*seen, folder))
-        made = Source(file, base.facts, base.wording, base.origins)
+        made = Source(file, base.facts, base.wording, base.origins, (folder, *base.folders))
     removed = own.pop("remove", [])
     if not isinstance(removed, list) or not all(isinstance(name, str) for name in removed):
         raise PolicyError(file, "remove", "must be a list of names", 'such as ["items.email"]')
@@ -194,3 +195,8 @@ def read_source(folder: Path, seen: tuple[Path, ...] = ()) -> Source:
             made.wording[name] = _text(folder / name, "file", "the words of the policy")
             made.origins[name] = folder / name
     return made
+
+
+def policy_files(folder: Path) -> tuple[Path, ...]:
+    """Every file that the policy of this folder is made of, or would be if it were there. Raises PolicyError."""
+    return tuple(place / name for place in read_source(folder).folders for name in ("policy.toml", *WORDING))

@@ -83,6 +83,8 @@ def _rehearse(args: argparse.Namespace) -> int:
 
 
 def _policy(args: argparse.Namespace) -> int:
+    if args.act == "approve" or (args.act == "diff" and not args.folders):
+        _start_site()
     from imgnom.site.policy_command import policy_command
 
     return policy_command(args)
@@ -204,10 +206,19 @@ def _parser() -> argparse.ArgumentParser:
     rehearse.add_argument("--list", action="store_true", help="list the clauses and steps, do nothing")
     rehearse.add_argument("--record", metavar="FILE", help=argparse.SUPPRESS)
     rehearse.add_argument("--keep", action="store_true", help="keep the throw-away home and say where it is")
-    policy = verb("policy", _policy, "check, show or compare policy files")
-    policy.add_argument("act", choices=("check", "show", "diff"), help="check it, print its text, or compare two")
-    policy.add_argument("folders", nargs="*", help="policy folders; without one, IMGNOM_POLICY or the bundled policy")
-    policy.add_argument("--lang", choices=("ko", "en"), default="ko")
+    policy = verb("policy", _policy, "check, show, compare or approve policy files")
+    policy.add_argument(
+        "act",
+        choices=("check", "show", "diff", "approve"),
+        help="check it, print its text, compare two (without any: the approved one with the file), or approve a changed file",
+    )
+    policy.add_argument(
+        "folders",
+        nargs="*",
+        metavar="POLICY",
+        help="folders, or names of bundled policies; without one, IMGNOM_POLICY or the bundled policy; for approve, the version",
+    )
+    policy.add_argument("--lang", choices=("ko", "en"), help="language of the text (show: ko, check: en)")
     retention = verb("retention", _retention, "list what is due, or do all that is due")
     retention.add_argument("act", choices=("due", "run"), help="count what is due, or do all of it and return")
     retention.add_argument("--clock-is-right", action="store_true", help="after a jump of the real clock: go on")

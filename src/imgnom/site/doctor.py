@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from imgnom.community.images.public import WrongDecoder, check_decoder
-from imgnom.custody.in_force import policy_in_force
+from imgnom.custody.in_force import policy_in_force, trouble
 from imgnom.custody.keys.public import KeysError, check_keyring
 
 
@@ -25,7 +25,11 @@ def examine() -> dict[str, Any]:
         {"what": "Python", "ok": sys.version_info >= (3, 12), "words": sys.version.split()[0]},
         {"what": "SQLite", "ok": sqlite3.sqlite_version_info >= (3, 37), "words": sqlite3.sqlite_version},
         _decoder(),
-        {"what": "policy", "ok": True, "words": f"{policy_in_force().id} {policy_in_force().digest[:12]}"},
+        {
+            "what": "policy",
+            "ok": not trouble(),
+            "words": trouble() or f"{policy_in_force().id} {policy_in_force().digest[:12]}",
+        },
         {"what": "mode", "ok": True, "words": settings.IMGNOM.mode},
     ]
     try:

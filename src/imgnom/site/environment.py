@@ -188,11 +188,16 @@ def _base_url(environ: Mapping[str, str], *, home: Path, mode: str) -> str:
 
 
 def _policy(environ: Mapping[str, str]) -> Path:
-    bundled = Path(__file__).resolve().parents[3] / "policies" / "imgnom"
-    policy = Path(_value(environ, "IMGNOM_POLICY") or bundled).resolve()
-    if not (policy / "policy.toml").is_file():
-        raise EnvironmentError_(f"IMGNOM_POLICY: {policy} holds no policy.toml.")
-    return policy
+    """A folder, or the name of a bundled policy."""
+    bundled = Path(__file__).resolve().parents[3] / "policies"
+    named = _value(environ, "IMGNOM_POLICY") or "imgnom"
+    places = [Path(named).resolve()] if named != "imgnom" else []
+    if re.fullmatch(r"[a-z][a-z0-9-]*", named):
+        places.append(bundled / named)
+    found = next((place for place in places if (place / "policy.toml").is_file()), None)
+    if found is None:
+        raise EnvironmentError_(f"IMGNOM_POLICY: {places[0]} holds no policy.toml.")
+    return found
 
 
 def _proxies(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from imgnom.community.members.public import registration_fields
-from imgnom.custody.in_force import policy_in_force
+from imgnom.custody.in_force import policy_in_force, trouble
 from imgnom.policy.public import Text
 from imgnom.procedures.proofs.public import Board, Check, Finding, read_board, register_check
 from imgnom.site.clock import now
@@ -58,7 +58,22 @@ def _hashing(at: datetime) -> Finding:
     return Finding(1, int("Argon2" not in first and "argon2" not in first))
 
 
+def _policy_files(at: datetime) -> Finding:
+    """What lies on disk is what is in force."""
+    return Finding(len(policy_in_force().records), int(bool(trouble())))
+
+
 CHECKS = (
+    Check(
+        "policy files",
+        ("I1", "A0.3"),
+        Text("방침 파일이 시행 중인 방침과 같습니다", "the policy file is the policy in force"),
+        Text(
+            "방침 파일이 시행 중인 방침과 다르거나 앞뒤가 맞지 않습니다 (imgnom policy check)",
+            "the policy file is not what is in force, or does not hold together (imgnom policy check)",
+        ),
+        _policy_files,
+    ),
     Check(
         "columns",
         ("A1.0", "I1"),

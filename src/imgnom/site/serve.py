@@ -27,10 +27,10 @@ from django.db.migrations.executor import MigrationExecutor
 
 from imgnom.community.images.public import WrongDecoder, check_decoder
 from imgnom.custody.consent.public import adopt_policy
-from imgnom.custody.in_force import policy_in_force
+from imgnom.custody.in_force import PolicyUnapproved, approved_policy, ensure_approved
 from imgnom.custody.keys.public import KeysError, ensure_keyring
 from imgnom.custody.ledger.public import make_checkpoint
-from imgnom.policy.public import PolicyError
+from imgnom.policy.public import PolicyError, load_policy
 from imgnom.site.clock import ClockWrong, now
 from imgnom.site.databases import close_stores
 from imgnom.site.environment import address_file, mode_file
@@ -56,7 +56,7 @@ def migrate_all() -> None:
 def prepare() -> None:
     """Everything that must be true before the doors open. Ends the process with one line otherwise."""
     try:
-        policy, at = policy_in_force(), now()
+        policy, at = load_policy(settings.IMGNOM.policy), now()
         if settings.IMGNOM.is_toy:
             mode_file(settings.IMGNOM.home).write_text(settings.IMGNOM.mode, encoding="ascii")
             address_file(settings.IMGNOM.home).write_text(settings.IMGNOM.base_url, encoding="ascii")
@@ -65,7 +65,8 @@ def prepare() -> None:
             ensure_keyring(now=at)
         migrate_all()
         ensure_keyring(now=at)
-    except (PolicyError, ClockWrong, KeysError, OSError) as error:
+        ensure_approved(policy, approved=approved_policy())
+    except (PolicyError, PolicyUnapproved, ClockWrong, KeysError, OSError) as error:
         sys.exit(f"imgnom: {error}")
     adopt_policy(policy, now=at)
     # The first one names the ledger; from then on the name stands, whatever the address.

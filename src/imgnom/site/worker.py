@@ -18,7 +18,7 @@ from django.db import close_old_connections
 from imgnom.community.members.public import deliver_mail
 from imgnom.custody.ledger.public import make_checkpoint, sequence
 from imgnom.procedures.proofs.public import check_promises
-from imgnom.procedures.retention.public import RetentionReport, resume_withdrawals, run_due
+from imgnom.procedures.retention.public import RetentionReport, resume_withdrawals, run_due, take_policy
 from imgnom.site.clock import now_or_highest
 from imgnom.site.jump import jump_line, watch_for_jump
 from imgnom.site.lease import Lease, LeaseLost
@@ -60,6 +60,7 @@ class Worker:
         return True
 
     def _work(self, at: datetime) -> None:
+        self._try("policy", lambda: self._take_policy(at))
         self._try("mail", lambda: deliver_mail(now=at))
         self._try("withdrawals", lambda: resume_withdrawals(now=at, seconds=WITHDRAWAL_SECONDS))
         if not self._clock_jumped() and self._retention_waits(at):
@@ -91,6 +92,11 @@ class Worker:
         else:
             self._last_retention = at
         return report
+
+    def _take_policy(self, at: datetime) -> None:
+        """Evidence of another policy is none of this one: what was just taken is looked at in this very round."""
+        if take_policy(now=at):
+            self._last_checks = None
 
     def _check(self, at: datetime) -> None:
         failed = check_promises(now=at)

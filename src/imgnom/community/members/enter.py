@@ -18,6 +18,7 @@ from imgnom.community.members.letters import end_letter, queue_letter
 from imgnom.community.members.models import CodeRequest, Enrolment, Letter, Member, MemberSession, PendingRegistration
 from imgnom.community.members.rules import canonical_username
 from imgnom.custody.guard.public import canonical_email
+from imgnom.custody.in_force import recompute_ends
 from imgnom.custody.keys.public import compact
 from imgnom.custody.outbox.public import record_act
 from imgnom.custody.vault.public import (
@@ -154,6 +155,17 @@ def destroy_letters(*, now: datetime) -> int:
     for letter in letters:
         end_letter(letter, now=now)
     return len(letters)
+
+
+def recompute_member_ends() -> int:
+    """After a change of the policy: sign-ups that wait, sessions and letters end by the periods now in force."""
+    return sum(
+        (
+            recompute_ends(PendingRegistration.objects.all(), "pending_registration"),
+            recompute_ends(MemberSession.objects.all(), "session", start="last_seen"),
+            recompute_ends(Letter.objects.all(), "mail_queue"),
+        )
+    )
 
 
 def has_second_factor(member: Member) -> bool:

@@ -20,6 +20,7 @@ from imgnom.community.members.enter import (
     end_all_sessions,
     end_session,
     held_dates,
+    recompute_member_ends,
     remove_member,
     start_session,
 )
@@ -42,8 +43,8 @@ __all__ = [
     "canonical_username", "change_nickname", "check_email", "check_nickname", "confirm_email_change", "create_confirmed_member", "create_staff",
     "deliver_mail", "destroy_codes", "destroy_letters", "destroy_registrations", "destroy_sessions", "due_codes", "due_letters",
     "due_registrations", "due_sessions", "end_all_sessions", "end_session", "held_dates", "mark_withdrawn", "member_by_id", "member_by_nickname",
-    "member_by_subject", "nickname_key", "queue_letter", "queue_parting_letter", "registration_fields", "remove_member", "role_of", "session_count",
-    "sign_in_as_demo",
+    "member_by_subject", "nickname_key", "queue_letter", "queue_parting_letter", "recompute_member_ends", "registration_fields", "remove_member",
+    "role_of", "session_count", "sign_in_as_demo",
 ]  # fmt: skip
 
 

@@ -26,24 +26,30 @@ class Consent(models.Model):
 
 
 class PolicyVersion(models.Model):
-    """A policy that was in force."""
+    """One time that a policy came into force. Rows are added, never changed; a policy that returns gets a new row."""
 
-    digest = models.CharField(max_length=64, unique=True)
+    number = models.PositiveIntegerField(unique=True)
+    digest = models.CharField(max_length=64, db_index=True)
     policy_id = models.CharField(max_length=64)
     version = models.CharField(max_length=32)
     effective = models.DateField()
     adopted_at = models.DateTimeField()
+    carried_out = models.BooleanField(default=False)
+    source = models.JSONField()
     facts = models.JSONField()
-    wording = models.JSONField()
+    words = models.JSONField()
 
     personal: dict[str, str] = {}
     not_personal = {
         "id": "a number of the row",
+        "number": "which in the row of versions",
         "digest": "of the policy",
         "policy_id": "of the policy",
         "version": "of the policy",
         "effective": "of the policy",
         "adopted_at": "when the site took it",
-        "facts": "public",
-        "wording": "public",
+        "carried_out": "whether stored due dates follow it yet",
+        "source": "the policy file as it was; public",
+        "facts": "what the policy declares; public",
+        "words": "the articles as people read them; public",
     }

@@ -3,19 +3,29 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import datetime
 
 from django.db import transaction
 
-from imgnom.custody.consent.models import Consent, PolicyVersion
+from imgnom.custody.consent.models import Consent
+from imgnom.custody.consent.versions import (
+    VersionRow,
+    adopt_policy,
+    approved_source,
+    carry_out_policy,
+    latest_version,
+    note_in_force,
+    policy_versions,
+    policy_waits,
+    version_of,
+)
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.outbox.public import record_act
-from imgnom.policy.public import SYSTEM, Actor, Policy, ends_at, public_facts
+from imgnom.policy.public import Actor, ends_at
 
 __all__ = [
-    "ConsentRow", "VersionRow", "adopt_policy", "consent_history", "consents_of", "destroy_due_consents", "due_consents", "policy_versions",
-    "pseudonymise_consents", "recompute_consents", "record_consent",
+    "ConsentRow", "VersionRow", "adopt_policy", "approved_source", "carry_out_policy", "consent_history", "consents_of", "destroy_due_consents",
+    "due_consents", "latest_version", "note_in_force", "policy_versions", "policy_waits", "pseudonymise_consents", "recompute_consents", "record_consent", "version_of",
 ]  # fmt: skip
 
 
@@ -26,16 +36,6 @@ class ConsentRow:
     at: datetime
     way: str
     text_digest: str
-
-
-@dataclass(frozen=True)
-class VersionRow:
-    digest: str
-    policy_id: str
-    version: str
-    effective: date
-    adopted_at: datetime
-    facts: dict[str, Any]
 
 
 def record_consent(subject: str, kind: str, *, given: bool, way: str, by: Actor, now: datetime) -> None:
@@ -94,23 +94,3 @@ def due_consents(*, now: datetime) -> int:
 
 def destroy_due_consents(*, now: datetime) -> int:
     return Consent.objects.filter(ends_at__lte=now).delete()[0]
-
-
-def adopt_policy(policy: Policy, *, now: datetime) -> bool:
-    """Note the policy as a version in force; True when it is new."""
-    with transaction.atomic(using="vault"):
-        _, made = PolicyVersion.objects.get_or_create(
-            digest=policy.digest,
-            defaults={
-                "policy_id": policy.id, "version": policy.version, "effective": policy.effective, "adopted_at": now,
-                "facts": public_facts(policy), "wording": dict(policy.wording),
-            },
-        )  # fmt: skip
-        if made:
-            record_act(store="vault", act="adopt_policy", clause="A0.3", by=SYSTEM, now=now, policy=policy.digest)
-    return made
-
-
-def policy_versions() -> tuple[VersionRow, ...]:
-    rows = PolicyVersion.objects.order_by("-adopted_at", "-id")
-    return tuple(VersionRow(r.digest, r.policy_id, r.version, r.effective, r.adopted_at, r.facts) for r in rows)

@@ -7,6 +7,7 @@ urlpatterns = [
     path("privacy", views.privacy, name="privacy"),
     path("privacy.json", views.privacy_json, name="privacy-json"),
     path("privacy/versions", views.versions, name="versions"),
+    path("privacy/versions/<str:digest>.json", views.version_json, name="version-json"),
     path("privacy/versions/<str:digest>", views.version, name="version"),
     path("privacy/cookies", views.cookies, name="cookies"),
     path("privacy/ledger/key", views.ledger_key, name="ledger-key"),

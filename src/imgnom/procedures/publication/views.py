@@ -1,130 +1,180 @@
-"""The public pages of the policy. They need no account and no cookie.
+"""The public pages of the policy. They need no account; the policy, its versions and the terms set no cookie either.
 
-Everything shown comes from the policy file: the effective date (S1), the officer (A9.1, A9.2, A9.3), what cookies are
-for, how to refuse them and what that costs (A8.2, A8.3, B2).
+So the frame of those pages shows links where other pages have forms (`is_quiet`), and `?lang=` picks the language.
 """
 
-from pathlib import Path
+from collections.abc import Callable
+from datetime import UTC
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
-from django.db import connections
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
+from django.utils import translation
+from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_safe
 
-from imgnom.custody.consent.public import policy_versions
+from imgnom.custody.consent.public import VersionRow, note_in_force, policy_versions, version_of
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.ledger.public import latest_checkpoint, verifier_key
-from imgnom.policy.public import public_facts, render_articles, render_terms, words_for_period
+from imgnom.policy.public import Period, Policy, public_facts, render_articles, render_terms
+from imgnom.procedures.proofs.public import read_board
+from imgnom.procedures.publication.annex import annex_of
+from imgnom.procedures.publication.measures import measures_in_force
+from imgnom.procedures.publication.proven import with_proofs
 from imgnom.web.cookies import read_cookie, write_cookie
 from imgnom.web.guards import safe_next
 from imgnom.web.requests import Request
-from imgnom.web.responses import see_other
-from imgnom.web.words import current_language, say
+from imgnom.web.responses import invalid, see_other, wants_json
+from imgnom.web.words import current_language
 
+CHOICES = ("accept", "refuse", "choose")
 OPTIONAL = ("analytics", "personalisation")
+DAY_SECONDS = 86_400
+
+type View = Callable[..., HttpResponse]
 
 
-def _annex() -> list[dict[str, Any]]:
-    policy, lang = policy_in_force(), current_language()
-    rows = []
-    for item in policy.items.values():
-        periods = [f"{r.label.get(lang)}: {words_for_period(r.period, lang)}" for r in policy.records_of(item.id)]
-        rows.append(
-            {
-                "item": item,
-                "purposes": policy.purposes_of(item.id),
-                "periods": periods,
-                "planned": item.collected == "planned",
-            }
-        )
-    return rows
+def quiet(view: View) -> View:
+    """In the language that the address asks for, if it asks for one."""
+
+    @wraps(view)
+    def spoken(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        asked = request.GET.get("lang", "")
+        if asked not in ("ko", "en"):
+            return view(request, *args, **kwargs)
+        request.lang = asked
+        with translation.override(asked):
+            response = view(request, *args, **kwargs)
+        response.headers["Content-Language"] = asked
+        return response
+
+    return spoken
 
 
-def measures() -> list[str]:
-    """The safety measures, read off the running settings and never from a text (A0.2)."""
-    vendors = {connections[alias].settings_dict["NAME"] for alias in connections}
-    lines = [
-        str(say(ko=f"저장소 {len(vendors)}곳을 나누어 둡니다.", en=f"{len(vendors)} stores are kept apart.")),
-        str(
-            say(
-                ko="개인 값은 사람마다 다른 열쇠로 AES-256-GCM으로 잠급니다.",
-                en="Personal values are sealed with AES-256-GCM under a key of each person.",
-            )
-        ),
-        str(say(ko="비밀번호는 Argon2id로 한 방향으로 바꿉니다.", en="Passwords are kept one-way with Argon2id.")),
-    ]
-    lines.append(
-        str(
-            say(ko="연결을 암호화합니다 (https).", en="Connections are encrypted (https).")
-            if settings.IMGNOM.is_https
-            else say(
-                ko="연결을 암호화하지 않는 주소입니다 (http).", en="This address does not encrypt connections (http)."
-            )
-        )
-    )
-    inside = Path(settings.IMGNOM.keyring).is_relative_to(settings.IMGNOM.home)
-    lines.append(
-        str(
-            say(
-                ko="열쇠가 데이터와 같은 폴더에 있습니다: 시연이라서 그렇습니다.",
-                en="Keys lie in the same folder as the data: this is a demo.",
-            )
-            if inside
-            else say(ko="열쇠는 데이터와 다른 폴더에 있습니다.", en="Keys lie in another folder than the data.")
-        )
-    )
-    return lines
+def _quiet_page(request: HttpRequest, template: str, facts: dict[str, Any]) -> HttpResponse:
+    return render(request, template, facts | {"is_quiet": True, "ask_cookies": False})
+
+
+def _in_force(request: Request) -> Policy:
+    """The policy, noted as a version before anybody reads it."""
+    policy = policy_in_force()
+    note_in_force(policy, now=request.now)
+    return policy
 
 
 @require_safe
+@quiet
 def privacy(request: Request) -> HttpResponse:
-    policy = policy_in_force()
-    context = {"articles": render_articles(policy, current_language()), "annex": _annex(), "measures": measures()}
-    return render(request, "publication/privacy.html", context)
+    policy, lang = _in_force(request), current_language()
+    board = read_board(now=request.now)
+    context = {
+        "articles": with_proofs(render_articles(policy, lang), board, lang),
+        "annex": annex_of(policy, lang),
+        "measures": measures_in_force(now=request.now),
+        "counts": {state: board.count(state) for state in ("green", "red", "planned")},
+        "broken": [row for row in board.rows if row.state == "red"],
+        "recipients": policy.recipients.values(),
+        "processors": policy.processors.values(),
+        "others": len({row.digest for row in policy_versions()} - {policy.digest}),
+    }
+    return _quiet_page(request, "publication/privacy.html", context)
 
 
 @require_safe
 def privacy_json(request: Request) -> HttpResponse:
-    return JsonResponse(public_facts(policy_in_force()), json_dumps_params={"ensure_ascii": False})
+    facts = public_facts(_in_force(request))
+    return JsonResponse(facts, json_dumps_params={"ensure_ascii": False})
 
 
 @require_safe
+@quiet
 def versions(request: Request) -> HttpResponse:
-    return render(request, "publication/versions.html", {"versions": policy_versions()})
+    _in_force(request)
+    return _quiet_page(request, "publication/versions.html", {"versions": policy_versions()})
 
 
-@require_safe
-def version(request: Request, digest: str) -> HttpResponse:
-    found = next((row for row in policy_versions() if row.digest == digest), None)
+def _found(digest: str) -> VersionRow:
+    found = version_of(digest)
     if found is None:
         raise Http404
-    return JsonResponse(found.facts, json_dumps_params={"ensure_ascii": False})
+    return found
 
 
 @require_safe
+@quiet
+def version(request: Request, digest: str) -> HttpResponse:
+    """One version as it was; its address is its digest."""
+    found = _found(digest)
+    if digest != found.digest:
+        asked = request.GET.get("lang", "")
+        query = f"?{urlencode({'lang': asked})}" if asked in ("ko", "en") else ""
+        return HttpResponseRedirect(f"/privacy/versions/{found.digest}{query}")
+    if wants_json(request):
+        return version_json(request, digest)
+    board = read_board(now=request.now)
+    lang = current_language()
+    context = {"version": found, "articles": with_proofs(found.articles(lang), board, lang), "policy_of": found.facts}
+    return _quiet_page(request, "publication/version.html", context)
+
+
+@require_safe
+def version_json(request: Request, digest: str) -> HttpResponse:
+    found = _found(digest)
+    facts = found.facts | {"adopted_at": found.adopted_at.isoformat(), "intact": found.is_intact}
+    return JsonResponse(facts, json_dumps_params={"ensure_ascii": False})
+
+
+@require_safe
+@quiet
 def terms(request: Request) -> HttpResponse:
-    return render(request, "publication/terms.html", {"articles": render_terms(policy_in_force(), current_language())})
+    return _quiet_page(
+        request, "publication/terms.html", {"articles": render_terms(policy_in_force(), current_language())}
+    )
+
+
+def _seconds(period: Period) -> int:
+    """A cookie's life in the browser's own time, in which a month has thirty days."""
+    return period.seconds + DAY_SECONDS * (period.days + 30 * period.months + 365 * period.years)
+
+
+def _signals_refusal(request: HttpRequest) -> bool:
+    return request.headers.get("Sec-GPC") == "1"
+
+
+def _chosen(request: Request) -> list[str]:
+    """What this visitor's browser may be asked to keep: nothing unless they said so."""
+    if _signals_refusal(request):
+        return []
+    return [name for name in read_cookie(request, "imgnom_cookies").split(".") if name in OPTIONAL]
+
+
+def _choose(request: Request, choice: str) -> HttpResponse:
+    chosen = OPTIONAL if choice == "accept" else [c for c in OPTIONAL if choice == "choose" and c in request.POST]
+    response = see_other(safe_next(request.POST.get("next"), "/privacy/cookies"))
+    life = _seconds(policy_in_force().cookies["imgnom_cookies"].period)
+    write_cookie(response, "imgnom_cookies", ".".join(chosen) or "none", max_age=life)
+    return response
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def cookies(request: Request) -> HttpResponse:
+    choice = request.POST.get("choice", "")
+    if choice in CHOICES:
+        return _choose(request, choice)
+    register = policy_in_force().cookies.values()
+    context = {
+        "chosen": _chosen(request),
+        "has_chosen": bool(read_cookie(request, "imgnom_cookies")),
+        "optional": OPTIONAL,
+        "used": {cookie.category for cookie in register},
+        "gpc": _signals_refusal(request),
+        "ask_cookies": False,
+    }
     if request.method == "POST":
-        response = see_other(safe_next(request.POST.get("next"), "/privacy/cookies"))
-        choice = request.POST.get("choice", "refuse")
-        chosen = (
-            OPTIONAL if choice == "accept" else [c for c in OPTIONAL if c in request.POST] if choice == "choose" else []
-        )
-        write_cookie(response, "imgnom_cookies", ".".join(chosen) or "none", max_age=365 * 86400)
-        return response
-    refused = request.headers.get("Sec-GPC") == "1"
-    chosen_now = [] if refused else read_cookie(request, "imgnom_cookies").split(".")
-    return render(
-        request,
-        "publication/cookies.html",
-        {"chosen": chosen_now, "optional": OPTIONAL, "gpc": refused, "ask_cookies": False},
-    )
+        return invalid(request, "publication/cookies.html", context | {"wrong": True})
+    return render(request, "publication/cookies.html", context)
 
 
 @require_safe
@@ -144,8 +194,14 @@ def gpc(request: Request) -> HttpResponse:
 
 @require_safe
 def security_txt(request: Request) -> HttpResponse:
-    expires = request.now.replace(year=request.now.year + 1, day=1).isoformat()
-    return HttpResponse(
-        f"Contact: mailto:{policy_in_force().officer['email'].en}\nExpires: {expires}\nPreferred-Languages: ko, en\n",
-        content_type="text/plain; charset=utf-8",
+    """RFC 9116; always good for most of a year."""
+    expires = request.now.astimezone(UTC).replace(
+        year=request.now.year + 1, day=1, hour=0, minute=0, second=0, microsecond=0
     )
+    lines = (
+        f"Contact: mailto:{policy_in_force().officer['email'].en}",
+        f"Expires: {expires.strftime('%Y-%m-%dT%H:%M:%SZ')}",
+        "Preferred-Languages: ko, en",
+        f"Canonical: {settings.IMGNOM.base_url}/.well-known/security.txt",
+    )
+    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")

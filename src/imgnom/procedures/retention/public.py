@@ -1,7 +1,14 @@
 """The door of retention."""
 
 from imgnom.procedures.retention.errors import AlreadyWithdrawn
-from imgnom.procedures.retention.run_due import DESTROYERS, ENDS_OTHERWISE, RetentionReport, list_due, run_due
+from imgnom.procedures.retention.run_due import (
+    DESTROYERS,
+    ENDS_OTHERWISE,
+    RetentionReport,
+    list_due,
+    run_due,
+    take_policy,
+)
 from imgnom.procedures.retention.waiting import count_waiting_withdrawals
 from imgnom.procedures.retention.withdraw_member import plan_for, resume_withdrawals, withdraw_member
 
@@ -15,5 +22,6 @@ __all__ = [
     "plan_for",
     "resume_withdrawals",
     "run_due",
+    "take_policy",
     "withdraw_member",
 ]

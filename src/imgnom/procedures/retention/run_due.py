@@ -21,10 +21,18 @@ from imgnom.community.members.public import (
     due_letters,
     due_registrations,
     due_sessions,
+    recompute_member_ends,
 )
 from imgnom.community.visits.public import destroy_due_records, due_records, recompute_records
 from imgnom.custody.archive.public import close_archive, destroy_archive, due_archives, recompute_archives
-from imgnom.custody.consent.public import adopt_policy, destroy_due_consents, due_consents, recompute_consents
+from imgnom.custody.consent.public import (
+    carry_out_policy,
+    destroy_due_consents,
+    due_consents,
+    note_in_force,
+    policy_waits,
+    recompute_consents,
+)
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import any_alive, compact_stores, last_turn, turn_epoch
 from imgnom.custody.ledger.public import (
@@ -171,17 +179,25 @@ def list_due(*, now: datetime) -> dict[str, int]:
     return {destroyer.record: destroyer.due(now) for destroyer in DESTROYERS} | {"withdrawals": count_waiting()}
 
 
-def _take_policy(now: datetime) -> None:
-    """A changed file is a new version: every stored end is worked out anew (I1)."""
+def take_policy(*, now: datetime) -> bool:
+    """A changed file is a new version: every stored end is worked out anew (I1). True when there was something to do.
+
+    Killed in the middle it is done again: the version counts as carried out only after the last store.
+    """
     policy = policy_in_force()
-    if adopt_policy(policy, now=now):
-        recompute_archives(now=now, by=SYSTEM)
-        recompute_records()
-        recompute_consents()
-        freed = policy.records["freed_names"]
-        recompute_names(lambda start: ends_at(freed, start, policy.zone))
-        recompute_records_of_handling()
-        recompute_receipts(policy)
+    if not policy_waits(policy):
+        return False
+    note_in_force(policy, now=now)
+    recompute_archives(now=now, by=SYSTEM)
+    recompute_records()
+    recompute_consents()
+    freed = policy.records["freed_names"]
+    recompute_names(lambda start: ends_at(freed, start, policy.zone))
+    recompute_records_of_handling()
+    recompute_member_ends()
+    recompute_receipts(policy)
+    carry_out_policy(policy, now=now)
+    return True
 
 
 def run_due(*, now: datetime, on_progress: Callable[[str], None] | None = None) -> RetentionReport:
@@ -189,7 +205,7 @@ def run_due(*, now: datetime, on_progress: Callable[[str], None] | None = None) 
     report = RetentionReport(now)
     tell = on_progress or (lambda _line: None)
     work: list[tuple[str, Callable[[], object]]] = [
-        ("policy", lambda: _take_policy(now)),
+        ("policy", lambda: take_policy(now=now)),
         ("withdrawals", lambda: _finish_withdrawals(now, tell)),
         *((d.record, lambda d=d: _run_one(d, now, report)) for d in DESTROYERS),
         ("orphans", lambda: sweep_orphans(now=now)),

@@ -10,7 +10,7 @@ from django.template.context import Context
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from imgnom.policy.public import Text
+from imgnom.policy.public import Period, Text, words_for_period
 from imgnom.web import board_states, fragments
 from imgnom.web.dates import in_seoul
 from imgnom.web.dates import until_words as _until_words
@@ -195,6 +195,11 @@ def seoul_time(value: datetime | None) -> str:
 @register.filter
 def until_words(value: date | datetime | None, now: datetime) -> str:
     return _until_words(value, now, current_language())
+
+
+@register.filter
+def period_words(value: Period | None) -> str:
+    return words_for_period(value, current_language())
 
 
 @register.filter

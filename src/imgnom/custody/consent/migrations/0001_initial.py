@@ -30,13 +30,16 @@ class Migration(migrations.Migration):
             name='PolicyVersion',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.CharField(max_length=64, unique=True)),
+                ('number', models.PositiveIntegerField(unique=True)),
+                ('digest', models.CharField(db_index=True, max_length=64)),
                 ('policy_id', models.CharField(max_length=64)),
                 ('version', models.CharField(max_length=32)),
                 ('effective', models.DateField()),
                 ('adopted_at', models.DateTimeField()),
+                ('carried_out', models.BooleanField(default=False)),
+                ('source', models.JSONField()),
                 ('facts', models.JSONField()),
-                ('wording', models.JSONField()),
+                ('words', models.JSONField()),
             ],
         ),
     ]
