@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from tests.architecture.house import WITH_ROOMS, House, Module, Place, place_of, tags
 
-PURE = {"__future__", "calendar", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "itertools", "json",
+PURE = {"__future__", "calendar", "collections", "contextlib", "dataclasses", "datetime", "difflib", "enum", "functools", "hashlib", "itertools", "json",
         "math", "operator", "pathlib", "re", "string", "tomllib", "types", "typing", "unicodedata", "zoneinfo",
         }  # fmt: skip
 LOADERS = re.compile(

@@ -25,6 +25,7 @@ from imgnom.community.members.models import Member
 from imgnom.community.members.public import MemberCard, create_confirmed_member, create_staff
 from imgnom.custody.consent.public import adopt_policy
 from imgnom.custody.in_force import policy_in_force
+from imgnom.policy.public import SYSTEM
 from imgnom.procedures.moderation.models import HandlerRecord
 from imgnom.procedures.retention.models import Withdrawal
 from imgnom.site.clock import set_clock
@@ -215,7 +216,7 @@ def hang(owner: MemberCard, now: datetime, visibility: str) -> str:
 @pytest.fixture
 def world(now: datetime) -> World:
     set_clock(now)
-    adopt_policy(policy_in_force(), now=now)
+    adopt_policy(policy_in_force(), now=now, by=SYSTEM)
     cards = {
         who: join(f"{who}.one", nick, now) for who, nick in (("member", "노을"), ("owner", "은수"), ("left", "떠난이"))
     }

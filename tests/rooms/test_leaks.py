@@ -27,6 +27,7 @@ from pytest_django import Settings
 
 from imgnom.community.comments.public import write_comment
 from imgnom.community.members.public import create_staff, deliver_mail
+from imgnom.policy.public import SYSTEM
 from imgnom.procedures.retention.models import Withdrawal
 from imgnom.site.clock import set_clock
 from imgnom.web.logs import OneLine
@@ -100,7 +101,7 @@ def told() -> Iterator[io.StringIO]:
 def small(now: datetime) -> World:
     """An owner, an officer and nobody, and one thing behind every address."""
     set_clock(now)
-    adopt_policy(policy_in_force(), now=now)
+    adopt_policy(policy_in_force(), now=now, by=SYSTEM)
     owner = join("owner.one", "은수", now)
     made = create_staff(login="the-officer", role="officer", now=now)
     gone = join("left.one", "떠난이", now)

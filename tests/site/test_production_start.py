@@ -290,3 +290,38 @@ def test_debug_is_never_on(tmp_path: Path, mode: str) -> None:
     assert "'*'" not in done.stdout
     if mode == "production":
         assert done.stdout == "False ['gallery.example'] ['https://gallery.example']\n"
+
+
+@pytest.mark.clause("A0.3", "I1")
+def test_a_changed_policy_needs_the_operators_approval_before_the_site_starts_with_it(place: Place) -> None:
+    folder = place.folder / "policy"
+    shutil.copytree(ROOT / "policies" / "imgnom", folder)
+    place.variables["IMGNOM_POLICY"] = str(folder)
+    file = folder / "policy.toml"
+
+    def change() -> None:
+        file.write_text(
+            file.read_text(encoding="utf-8").replace('period = "P3M"', 'period = "P6M"', 1), encoding="utf-8"
+        )
+
+    with _serving(place) as port:
+        assert "3개월 동안" in _ask(port, "/privacy")[2].decode()
+        change()
+        assert "3개월 동안" in _ask(port, "/privacy")[2].decode(), "a file changed under a running site changes nothing"
+    line = place.refused("serve", "--port", "1")
+    assert "is not the approved one" in line
+    version = line.partition("version ")[2][:12]
+    assert f"imgnom policy approve {version}" in line
+    shown = place.run("policy", "diff")
+    assert shown.returncode == 0
+    assert "records.identity_after_leaving.period: P3M → P6M" in shown.stdout
+    assert place.run("policy", "approve").returncode == 1
+    assert place.run("policy", "approve", "0" * 12).returncode == 1
+    assert "is not the approved one" in place.refused("serve", "--port", "1")
+    doctor = json.loads(place.run("doctor", "--json").stdout)
+    assert [row["ok"] for row in doctor["findings"] if row["what"] == "policy"] == [False]
+    assert place.run("policy", "approve", version).returncode == 0
+    with _serving(place) as port:
+        assert "6개월 동안" in _ask(port, "/privacy")[2].decode()
+        versions = _ask(port, "/privacy/versions")[2].decode()
+        assert versions.count('<li class="sheet stack tight" id="version-') == 2

@@ -18,7 +18,7 @@ from django.db.models import Model, QuerySet
 
 from imgnom.policy.public import Policy, PolicyError, ends_at, load_policy, policy_files, policy_from_source
 
-log = logging.getLogger("imgnom.policy")
+log = logging.getLogger(__name__)
 
 
 class PolicyUnapproved(Exception):

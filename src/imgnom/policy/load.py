@@ -405,6 +405,7 @@ class _Reader:
         return made
 
     def people(self, name: str, needed: tuple[str, ...]) -> dict[str, t.Text]:
+        """Who runs the site (Q2), and the officer with a name and an address that letters reach (A9.1, A9.2, A9.3)."""
         table = _Table(self.source.origin(name), name, self.facts.get(name, {}))
         made = {}
         for key in list(table.rest):

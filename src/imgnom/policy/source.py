@@ -9,6 +9,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -52,7 +53,8 @@ def source_from_json(kept: Mapping[str, Any]) -> Source:
     facts = dict(kept["facts"])
     effective = facts.get("effective")
     if isinstance(effective, str):
-        facts["effective"] = date.fromisoformat(effective)
+        with suppress(ValueError):  # the reader of the facts says what is wrong with it
+            facts["effective"] = date.fromisoformat(effective)
     return Source(Path("policy.toml"), facts, dict(kept["wording"]))
 
 

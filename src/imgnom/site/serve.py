@@ -30,7 +30,7 @@ from imgnom.custody.consent.public import adopt_policy
 from imgnom.custody.in_force import PolicyUnapproved, approved_policy, ensure_approved
 from imgnom.custody.keys.public import KeysError, ensure_keyring
 from imgnom.custody.ledger.public import make_checkpoint
-from imgnom.policy.public import PolicyError, load_policy
+from imgnom.policy.public import SYSTEM, PolicyError, load_policy
 from imgnom.site.clock import ClockWrong, now
 from imgnom.site.databases import close_stores
 from imgnom.site.environment import address_file, mode_file
@@ -68,7 +68,7 @@ def prepare() -> None:
         ensure_approved(policy, approved=approved_policy())
     except (PolicyError, PolicyUnapproved, ClockWrong, KeysError, OSError) as error:
         sys.exit(f"imgnom: {error}")
-    adopt_policy(policy, now=at)
+    adopt_policy(policy, now=at, by=SYSTEM)
     # The first one names the ledger; from then on the name stands, whatever the address.
     make_checkpoint(now=at)
 

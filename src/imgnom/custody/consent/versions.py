@@ -76,7 +76,7 @@ def _latest() -> PolicyVersion | None:
     return PolicyVersion.objects.order_by("-number").first()
 
 
-def adopt_policy(policy: Policy, *, now: datetime, by: Actor = SYSTEM) -> bool:
+def adopt_policy(policy: Policy, *, now: datetime, by: Actor) -> bool:
     """Note the policy as the version in force from now on; True when another was before it.
 
     A policy that returns after another was in force comes into force anew.
@@ -99,7 +99,7 @@ def adopt_policy(policy: Policy, *, now: datetime, by: Actor = SYSTEM) -> bool:
 
 def note_in_force(policy: Policy, *, now: datetime) -> bool:
     """A changed file is a new version at once; on a real site only an approved one is, so there this notes nothing."""
-    return settings.IMGNOM.mode != "production" and adopt_policy(policy, now=now)
+    return settings.IMGNOM.mode != "production" and adopt_policy(policy, now=now, by=SYSTEM)
 
 
 def policy_waits(policy: Policy) -> bool:

@@ -160,6 +160,7 @@ def _choose(request: Request, choice: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def cookies(request: Request) -> HttpResponse:
+    """The register, the choice (A8.2, B1) and what refusing costs (A8.3). No choice is a refusal (B2)."""
     choice = request.POST.get("choice", "")
     if choice in CHOICES:
         return _choose(request, choice)
