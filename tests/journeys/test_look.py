@@ -394,7 +394,7 @@ def test_every_answer_to_an_upload_is_told_at_its_own_line(uploading: Page, stat
 def test_too_many_uploads_say_how_long_to_wait(uploading: Page) -> None:
     reply(uploading, 429, answer(error=429), **{"Retry-After": "37"})
     choose(uploading, ("a.jpg", b"x"))
-    uploading.locator('.file[data-state="failed"]').wait_for()
+    uploading.locator('.file[data-state="paused"]').wait_for()
     assert "37초" in uploading.inner_text(".file .doing")
 
 
@@ -407,22 +407,57 @@ def test_an_empty_file_is_refused_before_it_is_sent(uploading: Page) -> None:
     assert asked == []
 
 
-def test_a_lost_connection_can_be_tried_again(uploading: Page) -> None:
+def test_a_lost_connection_goes_on_by_itself_or_at_a_press(uploading: Page) -> None:
     tries: list[int] = []
 
     def first_lost(route: Route) -> None:
         tries.append(1)
-        if len(tries) == 1:
+        if len(tries) in (1, 2):
             route.abort("connectionreset")
         else:
             route.fulfill(status=201, body=answer([UP]), content_type="application/json")
 
     uploading.route("**/upload", first_lost)
     choose(uploading, ("a.jpg", b"x" * 100))
-    uploading.locator('.file[data-state="failed"]').wait_for()
-    assert "연결이 끊겼습니다" in uploading.inner_text(".file .doing")
-    uploading.get_by_role("button", name="다시 올리기").click()
+    uploading.locator('.file[data-state="paused"]').wait_for()
+    assert "저절로 올립니다" in uploading.inner_text(".file .doing")
+    uploading.get_by_role("button", name="이어서 올리기").click()
+    uploading.wait_for_function("document.querySelector('.file').dataset.state === 'paused'")
+    while len(tries) < 2:
+        uploading.wait_for_timeout(20)
+    uploading.locator('.file[data-state="paused"]').wait_for()
+    uploading.evaluate("window.dispatchEvent(new Event('online'))")
     uploading.locator('.file[data-state="done"]').wait_for()
+
+
+def test_an_upload_can_be_paused_while_waiting_and_while_sent(uploading: Page) -> None:
+    held: list[Route] = []
+    is_open: list[bool] = []
+
+    def hold_or_take(route: Route) -> None:
+        if is_open:
+            route.fulfill(status=201, body=answer([UP]), content_type="application/json")
+        else:
+            held.append(route)
+
+    uploading.route("**/upload", hold_or_take)
+    choose(uploading, *((f"{n}.jpg", b"x" * 10) for n in range(4)))
+    uploading.locator('.file[data-state="waiting"]').first.get_by_role("button", name="잠시 멈추기").click()
+    uploading.locator('.file[data-state="busy"]').first.get_by_role("button", name="잠시 멈추기").click()
+    uploading.locator('.file[data-state="paused"]').nth(1).wait_for()
+    assert uploading.locator('.file[data-state="busy"]').count() == 2, "the next one moves up"
+    assert uploading.evaluate("document.activeElement.textContent").startswith("이어서 올리기")
+    uploading.evaluate("window.dispatchEvent(new Event('online'))")
+    assert uploading.locator('.file[data-state="paused"]').count() == 2, "who paused goes on when they say so"
+    uploading.locator('.file[data-state="paused"]').first.get_by_role("button", name="이어서 올리기").click()
+    assert uploading.locator('.file[data-state="paused"]').count() == 1
+    is_open.append(True)
+    for route in held:
+        try:
+            route.fulfill(status=201, body=answer([UP]), content_type="application/json")
+        except Exception:  # noqa: BLE001 - the paused one is gone
+            continue
+    uploading.locator('.file[data-state="done"]').nth(2).wait_for()
 
 
 def test_uploads_can_be_cancelled_while_waiting_and_while_sent(uploading: Page) -> None:
@@ -432,7 +467,7 @@ def test_uploads_can_be_cancelled_while_waiting_and_while_sent(uploading: Page) 
     assert uploading.locator('.file[data-state="busy"]').count() == 2, "two at a time"
     assert uploading.locator('.file[data-state="waiting"]').count() == 2
     uploading.locator('.file[data-state="waiting"] button').last.click()
-    uploading.locator('.file[data-state="busy"] button').first.click()
+    uploading.locator('.file[data-state="busy"]').first.get_by_role("button", name="그만두기").click()
     uploading.locator('.file[data-state="failed"]').nth(1).wait_for()
     assert uploading.locator('.file[data-state="failed"]').count() == 2
     assert uploading.locator('.file[data-state="busy"]').count() == 2, "the next one moves up"

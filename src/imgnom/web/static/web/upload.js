@@ -1,14 +1,17 @@
-// Makes uploading quicker: drop, paste or pick many at once, a line with its own progress for each, cancel, try again.
+// Makes uploading quicker: drop, paste or pick many at once, a line with its own progress for each; pause, cancel, try again.
+// A line that lost its connection or was told to wait goes on by itself. A paused file is sent again from its beginning.
 // Without it the form works as it is. Texts are set as text, never as markup (trusted types).
 import { copyText } from "./copy.js";
 import { tell } from "./tell.js";
 
 const AT_ONCE = 2;
+const AGAIN_SECONDS = 10;
 const ADDRESS = "/upload";
 const ICONS = {
   image: "M4 5h16v14H4ZM4 16l5-5 4 4 3-3 4 4M15.5 9h.1",
   warn: "M12 4 2.8 20h18.4ZM12 10v4.5M12 17v.4",
   cross: "M6 6l12 12M18 6 6 18",
+  pause: "M9 6v12M15 6v12",
   retry: "M19 12a7 7 0 1 1-2-5l2 2M19 4v5h-5",
   link: "M9 15l6-6M10.5 7l2-2a4 4 0 0 1 6 6l-2 2M13.5 17l-2 2a4 4 0 0 1-6-6l2-2",
 };
@@ -28,11 +31,14 @@ const WORDS = {
     drop: "목록에서 빼기",
     empty: "빈 파일입니다. 다른 파일을 골라 주세요.",
     folder: "폴더는 받지 않습니다. 안의 사진을 골라 주세요.",
-    offline: "연결이 끊겼습니다. 다시 이어지면 ‘다시 올리기’를 눌러 주세요.",
+    offline: "연결이 끊겼습니다. 다시 이어지면 저절로 올립니다.",
+    pause: "잠시 멈추기",
+    paused: "멈춰 두었습니다. 이어서 올리면 처음부터 다시 보냅니다.",
+    goOn: "이어서 올리기",
     canceled: "그만두었습니다",
     signedOut: "로그인이 끝났습니다. 로그인한 뒤 다시 올려 주세요.",
     tooLarge: "받을 수 있는 크기를 넘었습니다. 줄여서 다시 올려 주세요.",
-    tooMany: (seconds) => `잠시 멈췄습니다. ${seconds}초 뒤에 다시 올려 주세요.`,
+    tooMany: (seconds) => `한꺼번에 많이 올려 잠시 쉽니다. ${seconds}초 뒤에 저절로 올립니다.`,
     failed: "올리지 못했습니다. 다시 해 보세요.",
     total: (done, all) => `${all}장 가운데 ${done}장을 올렸습니다`,
     totalFailed: (failed) => ` · ${failed}장은 올리지 못했습니다`,
@@ -53,11 +59,14 @@ const WORDS = {
     drop: "Remove from the list",
     empty: "This file is empty. Choose another.",
     folder: "Folders are not accepted. Choose the pictures in it.",
-    offline: "The connection was lost. Press “Try again” when it is back.",
+    offline: "The connection was lost. It goes on by itself when you are back.",
+    pause: "Pause",
+    paused: "Paused. Going on sends the file from its beginning.",
+    goOn: "Go on",
     canceled: "Cancelled",
     signedOut: "You are signed out. Sign in and upload it again.",
     tooLarge: "Larger than we accept. Make it smaller and try again.",
-    tooMany: (seconds) => `Held for a moment. Try again in ${seconds} seconds.`,
+    tooMany: (seconds) => `Many at once: resting. It goes on by itself in ${seconds} seconds.`,
     failed: "Not uploaded. Try again.",
     total: (done, all) => `${done} of ${all} are up`,
     totalFailed: (failed) => ` · ${failed} could not be uploaded`,
@@ -145,6 +154,9 @@ class Line {
     this.file = file;
     this.share = 0;
     this.request = null;
+    this.timer = 0;
+    this.goesOnByItself = false;
+    this.after = () => {};
     this.item = make("li", "file");
     this.thumb = make("div", "thumb blank");
     this.thumb.append(icon("image"));
@@ -157,7 +169,6 @@ class Line {
     board.list.append(this.item);
     lines.push(this);
     this.preview();
-    this.wait();
   }
 
   preview() {
@@ -178,21 +189,43 @@ class Line {
     this.state = state;
     this.item.dataset.state = state;
     this.doing.replaceChildren(text);
-    this.bar.hidden = state === "done" || state === "failed";
+    this.bar.hidden = state === "done" || state === "failed" || state === "paused";
     this.acts.replaceChildren(...acts);
     count();
   }
 
-  wait() {
-    this.share = 0;
-    this.show("waiting", words.waiting, button(words.cancel, "cross", () => this.cancel(), this.file));
+  pauseAndCancel() {
+    return [
+      button(words.pause, "pause", () => this.stop(() => this.hold(words.paused)), this.file),
+      button(words.cancel, "cross", () => this.stop(() => this.fail(words.canceled)), this.file),
+    ];
   }
 
-  cancel() {
+  wait() {
+    this.share = 0;
+    clearTimeout(this.timer);
+    this.show("waiting", words.waiting, ...this.pauseAndCancel());
+  }
+
+  // Takes the line out of the queue or off the wire; `then` says what it is now.
+  stop(then) {
     const place = queue.indexOf(this);
     if (place >= 0) queue.splice(place, 1);
+    this.after = then;
     if (this.request) this.request.abort();
-    else this.fail(words.canceled);
+    else then();
+    this.acts.querySelector("button")?.focus();
+  }
+
+  // Not sent and not given up. With seconds it goes on by itself, and when the connection is back.
+  hold(text, seconds = 0) {
+    this.request = null;
+    this.share = 0;
+    this.goesOnByItself = text !== words.paused;
+    if (seconds) this.timer = setTimeout(() => enqueue(this), 1000 * seconds);
+    const on = button(words.goOn, "retry", () => enqueue(this), this.file);
+    const away = button(words.drop, "cross", () => this.leave(), this.file);
+    this.show("paused", text, on, away);
   }
 
   fail(text) {
@@ -204,6 +237,7 @@ class Line {
   }
 
   leave() {
+    clearTimeout(this.timer);
     const next = this.item.nextElementSibling ?? this.item.previousElementSibling;
     lines.splice(lines.indexOf(this), 1);
     this.item.remove();
@@ -233,7 +267,10 @@ class Line {
     if (request.status >= 200 && request.status < 300 && result.id && result.page_url) return this.succeed(result);
     const named = Object.values(body.errors ?? {}).flat().map((error) => error.message ?? error).join(" ");
     if (request.status === 401) return this.fail(words.signedOut);
-    if (request.status === 429) return this.fail(words.tooMany(request.getResponseHeader("Retry-After") ?? 60));
+    if (request.status === 429) {
+      const seconds = Number(request.getResponseHeader("Retry-After")) || 60;
+      return this.hold(words.tooMany(seconds), seconds);
+    }
     return this.fail(result.error || named || (request.status === 413 ? words.tooLarge : body.message) || words.failed);
   }
 
@@ -259,12 +296,11 @@ class Line {
       request.open("POST", ADDRESS);
       request.setRequestHeader("Accept", "application/json");
       request.upload.addEventListener("progress", (event) => this.progress(event));
-      request.addEventListener("error", () => this.fail(words.offline));
-      request.addEventListener("timeout", () => this.fail(words.offline));
-      request.addEventListener("abort", () => this.fail(words.canceled));
+      request.addEventListener("error", () => this.hold(words.offline, navigator.onLine ? AGAIN_SECONDS : 0));
+      request.addEventListener("abort", () => this.after());
       request.addEventListener("load", () => this.answer(request));
       request.addEventListener("loadend", () => done());
-      this.show("busy", words.waiting, button(words.cancel, "cross", () => this.cancel(), this.file));
+      this.show("busy", words.waiting, ...this.pauseAndCancel());
       request.send(data);
     });
   }
@@ -283,6 +319,7 @@ async function work() {
 }
 
 function enqueue(line) {
+  if (line.state === "waiting" || line.state === "busy") return undefined;
   if (!line.file.size) return line.fail(words.empty);
   line.wait();
   queue.push(line);
@@ -331,6 +368,9 @@ if (form && picker && board) {
     event.preventDefault();
     delete zone.dataset.over;
     add(dropped(event.dataTransfer));
+  });
+  window.addEventListener("online", () => {
+    for (const line of lines) if (line.state === "paused" && line.goesOnByItself) enqueue(line);
   });
   window.addEventListener("beforeunload", (event) => {
     if (busy || queue.length) event.preventDefault();
