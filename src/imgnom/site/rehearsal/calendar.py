@@ -21,12 +21,13 @@ def due_dates(stage: Stage) -> None:
     """Every date in calendar order, whatever the policy file says they are."""
     started = stage.at
     moments: list[tuple[datetime, bool, str, Look]] = []
-    for record_id, began, look, words in (
+    ends: tuple[tuple[str, datetime, Look, str], ...] = (
         ("pending_registration", stage.marks["wandered"], _pending, "the unconfirmed registration"),
         ("identity_after_leaving", stage.marks["left"], _archive, "what is kept after leaving"),
         ("access_records_visitor", started, _records, "visitors' access records"),
         ("access_records_member", started, _records, "members' access records"),
-    ):
+    )
+    for record_id, began, look, words in ends:
         record = stage.policy.records.get(record_id)
         end = ends_at(record, began, stage.policy.zone) if record else None
         if end is not None:
