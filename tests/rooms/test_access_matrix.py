@@ -107,7 +107,9 @@ MATRIX: dict[str, Rule] = {
     "me/records": Rule(signed_in("200")),
     "me/withdraw": Rule(signed_in("200"), signed_in("422")),
     "me/withdraw/pictures.zip": Rule(signed_in("200")),
+    "receipt": OPEN,
     "receipt/<str:number>.json": OPEN,
+    "receipt/<str:number>.svg": OPEN,
     "receipt/<str:number>": OPEN,
     "receipt/<str:number>/certificate/<str:certificate_number>.json": OPEN,
     # the desk
