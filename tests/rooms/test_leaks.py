@@ -114,7 +114,7 @@ def small(now: datetime) -> World:
         "owner": enter(visitor(), "owner.one", "kite over the river"),
         "officer": enter(visitor(), made.login, made.password),
     }
-    with_factor(clients["officer"])
+    with_factor(clients["officer"], made.totp_secret)
     shown = hang(owner, now, "public")
     comment = write_comment(image_id=shown, body="hello", by_member=owner.id, now=now)
     certificate = Withdrawal.objects.get().certificates[0]

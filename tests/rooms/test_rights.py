@@ -199,6 +199,7 @@ def test_a_new_email_is_confirmed_first_and_the_old_one_works_until_then(
     assert Client().post("/login", {"login": "reader@mail.example", "password": PASSWORD}).status_code == 422
     assert Client().post("/login", {"login": "new.reader@mail.example", "password": PASSWORD}).status_code == 303
     assert find_subject("email", "reader@mail.example") is None
+    deliver_mail(now=now)  # the old address is told, and goes with that letter
     assert SealedValue.objects.filter(subject=card.subject, item="email").count() == 1
     assert Correction.objects.get(subject=card.subject).item == "email"
 

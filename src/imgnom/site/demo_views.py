@@ -15,6 +15,7 @@ from imgnom.policy.public import add_period, parse_period
 from imgnom.site.clock import now, set_clock
 from imgnom.site.demo.photographs import sample_photograph
 from imgnom.site.demo.prepare import read_cast
+from imgnom.web.requests import Request
 from imgnom.web.responses import see_other
 
 STEPS = {"day": "P1D", "months": "P3M", "years": "P5Y"}
@@ -29,7 +30,7 @@ def story(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def sign_in(request: HttpRequest) -> HttpResponse:
+def sign_in(request: Request) -> HttpResponse:
     login = request.POST.get("login", "")
     if login not in read_cast():
         raise Http404

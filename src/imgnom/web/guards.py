@@ -19,6 +19,8 @@ from imgnom.web.responses import wants_json
 
 type View = Callable[..., HttpResponse]
 STEP_UP_FOR = timedelta(minutes=10)
+# The session's note that a password was right and the second factor is owed; written by the members' room.
+HALF_LOGIN = "half_login"
 
 
 def safe_next(value: str | None, default: str = "/") -> str:
@@ -60,6 +62,8 @@ def login_required_page(view: View) -> View:
     @wraps(view)
     def guarded(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.member is None:
+            if HALF_LOGIN in request.session:
+                return _needs("second_factor", "/login/second-factor", request)
             return plain(request, 401) if wants_json(request) else _to("/login", request)
         return view(request, *args, **kwargs)
 

@@ -25,6 +25,8 @@ class Request(HttpRequest):
 
     member: SignedIn | None
     actor: Actor
+    access_note: tuple[str, str | None]
+    half_subject: str  # whose password was right while the second factor is owed
     now: datetime
     lang: str
 

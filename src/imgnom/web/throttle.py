@@ -30,6 +30,7 @@ BUMP = """
         began = CASE WHEN ends <= :now OR began > :now THEN :now ELSE began END
     RETURNING count, ends
 """
+GIVE_BACK = "UPDATE windows SET count = count - 1 WHERE key = :key AND count > 0"
 PURGE = "DELETE FROM windows WHERE ends <= :now OR ends > :now + :longest"
 
 
@@ -60,19 +61,36 @@ def _name(scope: str, key: str) -> str:
     return keyed_digest(derive(settings.SECRET_KEY.encode(), "limits"), f"{scope}\0{key}".encode()).hex()
 
 
-def hit(scope: str, key: str, *, limit: int, per_seconds: int) -> None:
-    """Count one more. Raises TooMany with the seconds to wait when it is one too many.
-
-    The window begins with its first hit and ends `per_seconds` later; what comes in between does not prolong it.
-    """
+def _bump(scope: str, key: str, per_seconds: int) -> tuple[int, float]:
+    """One more in its window: how many that makes, and how many seconds are left of it."""
     with _counters() as counters:
         # Read under the lock: who waited for it with an older instant would take the window for one of an earlier start.
         at = time.monotonic()
         row = counters.execute(BUMP, {"key": _name(scope, key), "now": at, "seconds": per_seconds}).fetchone()
         if row[0] == 1:
             counters.execute(PURGE, {"now": at, "longest": LONGEST_SECONDS})
-    if row[0] > limit:
-        raise TooMany(ceil(row[1] - at))
+    return row[0], row[1] - at
+
+
+def hit(scope: str, key: str, *, limit: int, per_seconds: int) -> None:
+    """Count one more. Raises TooMany with the seconds to wait when it is one too many.
+
+    The window begins with its first hit and ends `per_seconds` later; what comes in between does not prolong it.
+    """
+    found, seconds_left = _bump(scope, key, per_seconds)
+    if found > limit:
+        raise TooMany(ceil(seconds_left))
+
+
+def count(scope: str, key: str, *, per_seconds: int) -> int:
+    """Count one more and refuse nobody: for what grows dearer, not shut, when it comes often."""
+    return _bump(scope, key, per_seconds)[0]
+
+
+def give_back(scope: str, key: str) -> None:
+    """The last hit was none after all: its own count is taken back, what failed before it stays counted."""
+    with _counters() as counters:
+        counters.execute(GIVE_BACK, {"key": _name(scope, key)})
 
 
 def purge() -> int:

@@ -125,7 +125,7 @@ def test_fifty_at_once_are_counted_one_by_one() -> None:
 
 
 # What a key may be made of: who is asking. A subject alone names whom it is about, and a stranger could use it up.
-ASKING = ("limit_key(", "request.member.", "member.subject", "token", "address")
+ASKING = ("limit_key(", "request.member.", "member.subject", "token", "address", "here")
 
 
 @pytest.mark.clause("A1.1")

@@ -1,4 +1,16 @@
-"""MemberError: NicknameTaken, UsernameTaken, CodeWrong, LoginWrong, RegistrationGone."""
+"""The room's errors.
+
+MemberError
+├── NicknameTaken      public, said at once
+├── UsernameTaken      ┐
+├── MailboxTaken       ├ told only to who has proven the mailbox
+├── JoinRefused        ┘
+├── CodeWrong          wrong, too old, or tried too often
+├── RegistrationGone   nothing waits for confirmation in this browser
+├── AlreadyConfirmed   the same confirmation was carried out a moment ago
+├── PasswordTooLike    like the account's other words
+└── LoginWrong         ID, address or password: which one is never told
+"""
 
 
 class MemberError(Exception):
@@ -13,13 +25,29 @@ class UsernameTaken(MemberError):
     """Told only to who has proven the mailbox."""
 
 
+class MailboxTaken(MemberError):
+    """The proven mailbox has an account already."""
+
+
+class JoinRefused(MemberError):
+    """The proven mailbox belongs to somebody who may not join again now (A2.2g)."""
+
+
 class CodeWrong(MemberError):
     """Wrong, used, too old, or tried too often."""
 
 
-class LoginWrong(MemberError):
-    """ID, address or password: which one is never told."""
-
-
 class RegistrationGone(MemberError):
     """Nothing waits for confirmation in this browser."""
+
+
+class AlreadyConfirmed(MemberError):
+    """The same confirmation came a moment before this one; there is no second effect."""
+
+
+class PasswordTooLike(MemberError):
+    """The new password is like the ID, the nickname or the address."""
+
+
+class LoginWrong(MemberError):
+    """ID, address or password: which one is never told. Carries the subject, or a decoy."""

@@ -1,26 +1,27 @@
 """Letters: queued as tokens, the address revealed only at the moment of sending (A2.2h, F11).
 
-file: writes .eml files; smtp: and smtps: speak to a real server. A letter that cannot go is tried again later.
+Who asks never waits for a mail server, and whether a letter is for somebody is found out here, after the answer: one
+for a decoy, for a subject that is gone, or with a code that no longer works is dropped unread. One that cannot go is
+tried again, ever more slowly, until its record ends. A letter keeps its Message-ID through all tries, so that a server
+which took it and was cut off before saying so can tell that it has it already.
 """
 
-import smtplib
 import time
-from contextlib import suppress
 from datetime import datetime
 from email.message import EmailMessage
-from email.utils import format_datetime, make_msgid
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from email.utils import format_datetime
 
 from django.conf import settings
 from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils import translation
 
-from imgnom.community.members.codes import record_end
-from imgnom.community.members.models import Letter
+from imgnom.community.members.codes import code_of, record_end
+from imgnom.community.members.models import CodeRequest, Letter, PendingRegistration
+from imgnom.community.members.sending import MailRefused, MailServerAway, send
+from imgnom.custody.guard.public import mail_domain
 from imgnom.custody.in_force import policy_in_force
-from imgnom.custody.keys.public import KeysError
+from imgnom.custody.keys.public import KeyDestroyed, KeysError, KeyUnknown, derive, keyed_digest
 from imgnom.custody.vault.public import (
     RevealRefused,
     SubjectFenced,
@@ -34,12 +35,18 @@ from imgnom.custody.vault.public import (
 )
 from imgnom.custody.vault.reveal import reveal
 from imgnom.policy.public import SYSTEM
+from imgnom.web.dates import in_seoul
 from imgnom.web.words import current_language
 
-LEASE_SECONDS = 60
-# Until its end: after the first tries one every half hour.
-MAX_TRIES = 400
-LONGEST_WAIT_SECONDS = 1800
+# Longer than the time-outs of one conversation together: nobody else takes a letter that is just being sent.
+LEASE_SECONDS = 300
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 15, 3600
+# Made by `imgnom staff add` without a mailbox; nothing is sent there.
+NO_MAILBOX = "staff.invalid"
+
+
+class NothingToSend(Exception):
+    """The letter is for nobody, or what it would say is over."""
 
 
 def queue_letter(
@@ -47,24 +54,21 @@ def queue_letter(
     template_id: str,
     *,
     now: datetime,
-    code: str | None = None,
+    token: str = "",
     facts: dict[str, str | int] | None = None,
     address_row: str = "",
 ) -> None:
-    """A letter waits. A code goes into the vault, sealed under the subject's key, until it is sent."""
-    letter = Letter(
+    """A letter waits. `token` names the registration or request whose code it carries."""
+    Letter.objects.create(
         subject=subject,
         template_id=template_id,
         language=current_language(),
-        facts=dict(facts or {}) | {"address_row": address_row},
+        token=token,
+        address_row=address_row,
+        facts=facts or {},
         starts_at=now,
         ends_at=record_end("mail_queue", now),
     )
-    letter.save()
-    if code is not None:
-        letter.row = f"letter-{letter.pk}"
-        seal_value(subject, "confirmation_code", code, row=letter.row, now=now)
-        letter.save(update_fields=["row"])
 
 
 def queue_parting_letter(
@@ -95,26 +99,44 @@ def queue_parting_letter(
         )  # fmt: skip
 
 
-def end_letter(letter: Letter, *, now: datetime) -> None:
-    """It is gone, and what was sealed for it alone before."""
-    if letter.own:
-        destroy_subject(letter.subject, now=now, by=SYSTEM, clause="A2.2h")
-    if letter.row:
-        with suppress(VaultError):
-            forget_value(letter.subject, "confirmation_code", row=letter.row)
-    Letter.objects.filter(pk=letter.pk).delete()
+def mail_is_late() -> bool:
+    """Whether letters wait that a mail server did not take; said to everybody alike."""
+    return Letter.objects.filter(tries__gt=0).exists()
+
+
+def _code(token: str, *, now: datetime) -> str:
+    """The code that works now. Raises NothingToSend when none does."""
+    waiting = PendingRegistration.objects.filter(token=token, state="waiting", code_ends_at__gt=now).first()
+    if waiting is not None:
+        return code_of(token, waiting.turn, waiting.digits)
+    asked = CodeRequest.objects.filter(token=token, ends_at__gt=now).first()
+    if asked is None:
+        raise NothingToSend
+    return code_of(token, 0, asked.digits)
+
+
+def _address(letter: Letter, *, now: datetime) -> str:
+    if "email" not in held_items(letter.subject):
+        raise NothingToSend
+    purpose = "registration" if letter.token else "notices"
+    address = reveal(letter.subject, "email", purpose=purpose, by=SYSTEM, now=now, row=letter.address_row).open()
+    name, _, domain = address.rpartition("@")
+    if domain.casefold() == NO_MAILBOX:
+        raise NothingToSend
+    return f"{name}@{mail_domain(domain)}"
+
+
+def _message_id(letter: Letter) -> str:
+    key = derive(settings.SECRET_KEY.encode(), "message id")
+    named = keyed_digest(key, f"{letter.pk}\0{letter.starts_at.isoformat()}\0{letter.subject}".encode())
+    return f"<{named.hex()[:40]}@imgnom.invalid>"
 
 
 def _compose(letter: Letter, *, now: datetime) -> EmailMessage:
-    purpose = "registration" if letter.row else "notices"
-    address = reveal(
-        letter.subject, "email", purpose=purpose, by=SYSTEM, now=now, row=str(letter.facts.get("address_row", ""))
-    ).open()
-    facts = dict(letter.facts) | {"base_url": settings.IMGNOM.base_url}
-    if letter.row:
-        facts["code"] = reveal(
-            letter.subject, "confirmation_code", purpose="registration", by=SYSTEM, now=now, row=letter.row
-        ).open()
+    facts = dict(letter.facts) | {"base_url": settings.IMGNOM.base_url, "at": in_seoul(letter.starts_at)}
+    if letter.token:
+        facts["code"] = _code(letter.token, now=now)
+    address = _address(letter, now=now)
     with translation.override(letter.language):
         text = render_to_string(f"members/mail/{letter.template_id}.txt", facts)
     subject, _, body = text.strip().partition("\n")
@@ -123,56 +145,59 @@ def _compose(letter: Letter, *, now: datetime) -> EmailMessage:
     message["From"] = f"imgnom <{policy_in_force().operator['contact'].en}>"
     message["To"] = address
     message["Date"] = format_datetime(now)
-    message["Message-ID"] = make_msgid(domain="imgnom.invalid")
+    message["Message-ID"] = _message_id(letter)
+    message["Auto-Submitted"] = "auto-generated"
     message.set_content(body.strip() + "\n")
     return message
 
 
-def _send(message: EmailMessage) -> None:
-    url = urlsplit(settings.IMGNOM.mail_url)
-    if url.scheme == "file":
-        folder = Path(url.path)
-        folder.mkdir(parents=True, exist_ok=True)
-        name = f"{time.time_ns()}"
-        partial = folder / f"{name}.part"
-        partial.write_bytes(bytes(message))
-        partial.rename(folder / f"{name}.eml")
-        return
-    kind = smtplib.SMTP_SSL if url.scheme == "smtps" else smtplib.SMTP
-    with kind(url.hostname or "localhost", url.port or 25, timeout=20) as server:
-        if url.username:
-            server.login(unquote(url.username), unquote(url.password or ""))
-        server.send_message(message)
-
-
-def _take(limit: int, now: datetime) -> list[Letter]:
-    """Letters that may go now, for a while ours alone; one past its end is not sent any more, only destroyed (A4.0)."""
+def _take(now: datetime) -> Letter | None:
+    """The next letter that may be tried, leased to us alone; one past its end is only destroyed (A4.0)."""
+    waiting = Letter.objects.filter(leased_until__lt=time.time(), ends_at__gt=now)
     with transaction.atomic():
-        letters = list(
-            Letter.objects.select_for_update()
-            .filter(leased_until__lt=time.time(), tries__lt=MAX_TRIES, ends_at__gt=now)
-            .order_by("id")[:limit]
-        )
-        Letter.objects.filter(pk__in=[letter.pk for letter in letters]).update(leased_until=time.time() + LEASE_SECONDS)
-    return letters
+        letter = waiting.select_for_update().order_by("tries", "id").first()
+        if letter is not None:
+            Letter.objects.filter(pk=letter.pk).update(leased_until=time.time() + LEASE_SECONDS)
+    return letter
+
+
+def end_letter(letter: Letter, *, now: datetime) -> None:
+    """It is gone, and what was sealed for it alone before: a kill in between leaves no address behind."""
+    if letter.own:
+        destroy_subject(letter.subject, now=now, by=SYSTEM, clause="A2.2h")
+    if letter.address_row.startswith("old-"):
+        forget_value(letter.subject, "email", row=letter.address_row)
+    Letter.objects.filter(pk=letter.pk).delete()
+
+
+def _try_later(letter: Letter) -> None:
+    wait = min(FIRST_WAIT_SECONDS * 2**letter.tries, LONGEST_WAIT_SECONDS)
+    Letter.objects.filter(pk=letter.pk).update(tries=letter.tries + 1, leased_until=time.time() + wait)
 
 
 def deliver_mail(*, now: datetime, limit: int = 50) -> int:
-    """Send what waits; a subject that is gone takes its letters along."""
+    """Send what waits; returns how many went.
+
+    A server that is away ends the round: the letters behind would only wait for the same time-out.
+    """
     sent = 0
-    for letter in _take(limit, now):
+    for _ in range(limit):
+        letter = _take(now)
+        if letter is None:
+            break
         try:
-            message = _compose(letter, now=now)
-        except (ValueMissing, VaultError, KeysError):
+            send(_compose(letter, now=now), name=f"{int(letter.starts_at.timestamp() * 1000):015d}-{letter.pk:09d}")
+        except (NothingToSend, ValueMissing, RevealRefused, KeyDestroyed, KeyUnknown):
             end_letter(letter, now=now)
-            continue
-        try:
-            _send(message)
-        except (OSError, smtplib.SMTPException):
-            Letter.objects.filter(pk=letter.pk).update(
-                tries=letter.tries + 1, leased_until=time.time() + min(30 * (letter.tries + 1), LONGEST_WAIT_SECONDS)
-            )
-            continue
-        end_letter(letter, now=now)
-        sent += 1
+        except (VaultError, KeysError):
+            _try_later(letter)  # the keyring or the vault is away, not the person
+            break
+        except MailRefused:
+            _try_later(letter)
+        except MailServerAway:
+            _try_later(letter)
+            break
+        else:
+            end_letter(letter, now=now)
+            sent += 1
     return sent

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from imgnom.community.members.codes import record_end
 from imgnom.community.members.models import MemberSession
+from imgnom.community.members.sessions import end_one_session
 from imgnom.policy.public import Actor
 from imgnom.web.requests import Request
 
@@ -40,7 +41,7 @@ class LiveSession:
             or (staff and now - row.last_seen >= STAFF_IDLE)
         ):
             if staff and row is not None:
-                row.delete()
+                end_one_session(row.member_id, row.pk)
             request.session.flush()
             return
         if now - row.last_seen >= (STAFF_TOUCH if staff else TOUCH_EVERY):

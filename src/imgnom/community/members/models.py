@@ -1,3 +1,5 @@
+from typing import ClassVar, Self
+
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 
@@ -15,7 +17,7 @@ class Member(AbstractBaseUser):
     last_totp_step = models.BigIntegerField(default=0)
 
     USERNAME_FIELD = "subject"
-    objects: "BaseUserManager[Member]" = BaseUserManager()
+    objects: ClassVar[BaseUserManager[Self]] = BaseUserManager()
 
     personal = {
         "nickname": "nickname",
@@ -35,49 +37,54 @@ class Member(AbstractBaseUser):
 
 
 class PendingRegistration(models.Model):
-    """A sign-up that waits for its code. It blocks nobody: nothing of it is indexed."""
+    """A sign-up that waits for its code. It blocks nobody: nothing of it is indexed before the mailbox is proven.
+
+    writing → waiting → confirmed → (a member, and the row is gone), or ending → gone. The row is written before the
+    first value is sealed and goes after the last one is destroyed, so that whatever a kill leaves is found again.
+    """
 
     token = models.CharField(max_length=32, unique=True)
     subject = models.CharField(max_length=32, unique=True)
     password = models.CharField(max_length=128)
-    code_digest = models.CharField(max_length=64)
+    state = models.CharField(max_length=10, default="writing")
+    turn = models.SmallIntegerField(default=0)
+    digits = models.SmallIntegerField(default=6)
     code_ends_at = models.DateTimeField()
     tries = models.SmallIntegerField(default=0)
-    confirmed = models.BooleanField(default=False)
-    consents = models.JSONField()
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(db_index=True)
 
-    personal = {"password": "password", "code_digest": "confirmation_code", "consents": "consent_record"}
+    personal = {"password": "password", "token": "confirmation_code"}
     not_personal = {
         "id": "a number of the row",
-        "token": "random",
         "subject": "random",
+        "state": "how far it is",
+        "turn": "how often a code was sent",
+        "digits": "how long the code is",
         "code_ends_at": "when the code ends",
         "tries": "how often a code was tried",
-        "confirmed": "whether the mailbox is proven",
         "starts_at": "when it began",
         "ends_at": "when it is destroyed",
     }
 
 
 class CodeRequest(models.Model):
-    """A mailed code for a reset or a new address."""
+    """A mailed code for a reset or a new address; the code is worked out from the token."""
 
     token = models.CharField(max_length=32, unique=True)
     subject = models.CharField(max_length=32)
     kind = models.CharField(max_length=12)
-    code_digest = models.CharField(max_length=64)
+    digits = models.SmallIntegerField(default=6)
     tries = models.SmallIntegerField(default=0)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(db_index=True)
 
-    personal = {"code_digest": "confirmation_code"}
+    personal = {"token": "confirmation_code"}
     not_personal = {
         "id": "a number of the row",
-        "token": "random",
         "subject": "random",
         "kind": "reset or e-mail",
+        "digits": "how long the code is",
         "tries": "how often a code was tried",
         "starts_at": "when it began",
         "ends_at": "when it ends",
@@ -85,16 +92,17 @@ class CodeRequest(models.Model):
 
 
 class MemberSession(models.Model):
-    """A browser that is signed in."""
+    """A browser that is signed in. Which device it is stands sealed in the vault, in the row `session-<id>`."""
 
     sid = models.CharField(max_length=64, unique=True)
+    session_key = models.CharField(max_length=40, default="")
     member = models.ForeignKey(Member, on_delete=models.PROTECT)
     epoch = models.IntegerField()
     starts_at = models.DateTimeField()
     last_seen = models.DateTimeField()
     ends_at = models.DateTimeField(db_index=True)
 
-    personal = {"starts_at": "session", "last_seen": "session", "sid": "session"}
+    personal = {"starts_at": "session", "last_seen": "session", "sid": "session", "session_key": "session"}
     not_personal = {
         "id": "a number of the row",
         "member": "a number",
@@ -103,13 +111,29 @@ class MemberSession(models.Model):
     }
 
 
+class KnownDevice(models.Model):
+    """A kind of device from which the member signed in lately: a keyed digest, so that a new one can be told."""
+
+    member = models.ForeignKey(Member, on_delete=models.PROTECT)
+    digest = models.CharField(max_length=64)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(db_index=True)
+
+    personal = {"digest": "session", "starts_at": "session"}
+    not_personal = {"id": "a number of the row", "member": "a number", "ends_at": "when it is forgotten"}
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["member", "digest"], name="members_one_row_per_device")]
+
+
 class Letter(models.Model):
     """A letter that waits: whom (a token), which template; never an address, never a word of it."""
 
     subject = models.CharField(max_length=32)
     template_id = models.CharField(max_length=40)
     language = models.CharField(max_length=2, default="ko")
-    row = models.CharField(max_length=64, default="")
+    token = models.CharField(max_length=32, default="", db_index=True)
+    address_row = models.CharField(max_length=64, default="")
     own = models.BooleanField(default=False)
     facts = models.JSONField(default=dict)
     tries = models.SmallIntegerField(default=0)
@@ -117,12 +141,12 @@ class Letter(models.Model):
     ends_at = models.DateTimeField(db_index=True)
     leased_until = models.FloatField(default=0)
 
-    personal = {"template_id": "mail_queue"}
+    personal = {"template_id": "mail_queue", "token": "confirmation_code"}
     not_personal = {
         "id": "a number of the row",
         "subject": "random",
         "language": "ko or en",
-        "row": "which sealed code",
+        "address_row": "which sealed address",
         "own": "whether the address is sealed for this letter alone",
         "facts": "numbers and paths, of no person",
         "tries": "how often it was tried",
@@ -133,11 +157,16 @@ class Letter(models.Model):
 
 
 class Enrolment(models.Model):
-    """A one-time link by which staff set their password and second factor."""
+    """A one-time link by which staff set their password and second factor; only a keyed digest of it is kept."""
 
-    token = models.CharField(max_length=64, unique=True)
+    digest = models.CharField(max_length=64, unique=True)
     member = models.ForeignKey(Member, on_delete=models.PROTECT)
     ends_at = models.DateTimeField()
 
     personal: dict[str, str] = {}
-    not_personal = {"id": "a number of the row", "token": "random", "member": "a number", "ends_at": "when it ends"}
+    not_personal = {
+        "id": "a number of the row",
+        "digest": "of a random link",
+        "member": "a number",
+        "ends_at": "when it ends",
+    }

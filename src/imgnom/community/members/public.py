@@ -2,28 +2,20 @@
 
 from datetime import datetime
 
-from django.http import HttpRequest
-
 from imgnom.community.members.asked import registration_fields
-from imgnom.community.members.enter import (
-    STAFF_ROLES,
-    begin_email_change,
-    change_nickname,
-    confirm_email_change,
-    create_staff,
+from imgnom.community.members.details import begin_email_change, change_nickname, confirm_email_change
+from imgnom.community.members.devices import is_new_device
+from imgnom.community.members.endings import (
     destroy_codes,
     destroy_letters,
-    destroy_sessions,
     due_codes,
     due_letters,
-    due_sessions,
-    end_all_sessions,
-    end_session,
+    end_membership,
     held_dates,
     recompute_member_ends,
     remove_member,
-    start_session,
 )
+from imgnom.community.members.enter import start_session
 from imgnom.community.members.errors import CodeWrong, LoginWrong, MemberError, NicknameTaken, UsernameTaken
 from imgnom.community.members.forms import check_email
 from imgnom.community.members.join import (
@@ -37,6 +29,10 @@ from imgnom.community.members.letters import deliver_mail, queue_letter, queue_p
 from imgnom.community.members.middleware import STAFF_IDLE
 from imgnom.community.members.models import Member, MemberSession
 from imgnom.community.members.rules import canonical_username, check_nickname, nickname_key
+from imgnom.community.members.second_factor import STAFF_ROLES, create_staff
+from imgnom.community.members.sessions import destroy_sessions, due_sessions, end_all_sessions, end_session
+from imgnom.custody.vault.public import find_subject
+from imgnom.web.requests import Request
 
 __all__ = [
     "STAFF_IDLE", "STAFF_ROLES", "CodeWrong", "LoginWrong", "MemberCard", "MemberError", "NicknameTaken", "UsernameTaken", "begin_email_change",
@@ -76,16 +72,13 @@ def session_count(member_id: int, *, now: datetime) -> int:
 
 def mark_withdrawn(member_id: int) -> bool:
     """Inside the caller's transaction: no sign-in and no page from now on; False when it was so already."""
-    changed = Member.objects.filter(pk=member_id).exclude(state="withdrawn").update(state="withdrawn", password="!")  # noqa: S106 - no password
-    MemberSession.objects.filter(member_id=member_id).delete()
-    return bool(changed)
+    return end_membership(member_id)
 
 
-def sign_in_as_demo(request: HttpRequest, *, login: str) -> None:
+def sign_in_as_demo(request: Request, *, login: str) -> None:
     """One-click sign-in of the demo's invented cast; staff come with their second factor done."""
-    from imgnom.custody.vault.public import find_subject
-
     member = Member.objects.get(subject=find_subject("username", canonical_username(login)))
+    is_new_device(member, request.headers.get("User-Agent", ""), now=request.now)
     start_session(request, member)
     if member.role != "member":
         request.session["second_factor"] = True

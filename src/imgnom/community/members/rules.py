@@ -1,24 +1,29 @@
-"""Rules of A1.1: what an ID, a nickname and a password may be, and when two of them are the same.
+"""Rules of A1.1: what an ID, a nickname and a password may be, and when two names are the same.
 
-Look-alike letters (Unicode TS 39, the common Latin, Greek and Cyrillic ones) fold together, so that `аdmin` with a
-Cyrillic letter is `admin`.
+IDs are plain letters, so that nobody has to guess how one was typed. Nicknames may be written in any script; two of
+them are the same when they look the same (`lookalike`). Names that seem to speak for the staff are nobody's.
 """
 
 import re
 import unicodedata
 from difflib import SequenceMatcher
+from functools import cache
 
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
 
+from imgnom.community.members.lookalike import hides_something, mixes_scripts, skeleton, stroke
 from imgnom.web.words import say
 
-_FOLD = str.maketrans("аеорсухіјѕԁɡһӏкмтвнαερτυνοι0135", "aeopcyxijsdghlkmtbhaeptuvoiolss")
-RESERVED = (
-    "admin", "administrator", "moderator", "officer", "imgnom", "system", "root", "staff", "support", "operator", "official", "privacy",
-    "운영자", "운영진", "운영팀", "관리자", "관리팀", "책임자", "시스템", "공지", "고객센터", "탈퇴한회원",
-)  # fmt: skip
 MIN_PASSWORD, MAX_PASSWORD = 8, 128
+MAX_KEY = 160
+# Anywhere in a name these speak for the site; the others only as a word of their own ("groot" is no root).
+SPEAKING = ("admin", "imgnom", "moderator", "운영자", "운영진", "운영팀", "운영실", "관리자", "관리팀", "책임자", "고객센터", "탈퇴한회원")  # fmt: skip
+WORDS = (
+    "officer", "system", "root", "staff", "support", "operator", "official", "privacy", "postmaster", "webmaster", "security", "helpdesk",
+    "시스템", "공지", "공지사항", "알림", "고객지원", "공식", "스태프",
+)  # fmt: skip
+_KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "1234567890", "abcdefghijklmnopqrstuvwxyz", "ㅂㅈㄷㄱㅅㅛㅕㅑㅐㅔ")
 
 
 def canonical_username(value: str) -> str:
@@ -27,11 +32,17 @@ def canonical_username(value: str) -> str:
 
 def nickname_key(value: str) -> str:
     """Two nicknames with the same key are the same to the eye."""
-    folded = unicodedata.normalize("NFKC", value).casefold()
-    bare = "".join(
-        c for c in unicodedata.normalize("NFD", folded) if not unicodedata.combining(c) or 0x1100 <= ord(c) <= 0x11FF
-    )
-    return re.sub(r"[\s._\-·]+", "", unicodedata.normalize("NFC", bare).translate(_FOLD))
+    return skeleton(value)
+
+
+def staff_word_in(name: str) -> str | None:
+    """The word by which a name seems to speak for the staff."""
+    whole = stroke(name)
+    for word in SPEAKING:
+        if stroke(word) in whole:
+            return word
+    parts = {stroke(part) for part in re.split(r"[\s._\-·\d]+", unicodedata.normalize("NFKC", name))} | {whole}
+    return next((word for word in WORDS if stroke(word) in parts), None)
 
 
 def check_username(value: str) -> str:
@@ -43,51 +54,94 @@ def check_username(value: str) -> str:
                 en="Use 4 to 30 small letters, digits, and . _ -",
             )
         )
-    if nickname_key(canonical) in RESERVED:
+    spoken = {stroke(word) for word in (*SPEAKING, *WORDS, "administrator")}
+    if stroke(canonical) in spoken or stroke(canonical.rstrip("0123456789._-")) in spoken:
         raise ValidationError(
-            say(ko="운영진으로 보일 수 있는 아이디는 쓸 수 없습니다.", en="IDs that look like staff are not available.")
+            say(
+                ko="운영진으로 보일 수 있는 아이디는 쓸 수 없습니다. 다른 것을 적어 주세요.",
+                en="IDs that look like staff are not available. Choose another.",
+            )
         )
     return canonical
 
 
 def check_nickname(value: str) -> str:
-    name = unicodedata.normalize("NFC", value.strip())
-    if not 2 <= len(name) <= 40 or any(unicodedata.category(c)[0] == "C" or c in '/\\@#?&<>"%' for c in name):
+    """The name as it will be shown: NFC, single blanks."""
+    name = " ".join(unicodedata.normalize("NFC", value).split(" ")).strip()
+    name = re.sub(" {2,}", " ", name)
+    if not 2 <= len(name) <= 40 or any(char in '/\\@#?&<>"%' for char in name):
         raise ValidationError(
             say(ko="2자에서 40자까지, 빗금이나 @ 없이 적어 주세요.", en="Use 2 to 40 characters without slashes or @.")
         )
-    key = nickname_key(name)
-    if not key or any(word in key for word in RESERVED):
+    if hides_something(name):
+        raise ValidationError(
+            say(ko="눈에 보이지 않는 글자를 빼고 적어 주세요.", en="Leave out characters that do not show.")
+        )
+    if mixes_scripts(name):
         raise ValidationError(
             say(
-                ko="운영진으로 보일 수 있는 이름은 쓸 수 없습니다. 다른 이름을 적어 주세요.",
-                en="Names that look like staff are not available. Choose another.",
+                ko="모양이 비슷한 다른 문자가 섞여 있습니다. 한 가지 문자로 적어 주세요.",
+                en="Letters of different scripts that look alike are mixed. Use one script.",
             )
+        )
+    word = staff_word_in(name)
+    if word is not None:
+        raise ValidationError(
+            say(
+                ko=f"운영진으로 보일 수 있는 이름은 쓸 수 없습니다. ‘{word}’ 없이 적어 주세요.",
+                en=f"Names that look like staff are not available. Leave out “{word}”.",
+            )
+        )
+    if not 1 <= len(nickname_key(name)) <= MAX_KEY:
+        raise ValidationError(
+            say(ko="글자나 숫자가 들어간 이름을 적어 주세요.", en="Use a name with letters or digits in it.")
         )
     return name
 
 
+@cache
+def _leaked() -> CommonPasswordValidator:
+    return CommonPasswordValidator()
+
+
+def _is_leaked(value: str) -> bool:
+    """On the list of the 20,000 most leaked ones."""
+    return value.casefold().strip() in _leaked().passwords
+
+
+def _is_a_row(value: str) -> bool:
+    """One key again and again, or keys side by side."""
+    small = value.casefold()
+    if len(set(small)) < 4:
+        return True
+    return any(small in row * 3 or small in row[::-1] * 3 for row in _KEYBOARD)
+
+
+def _is_like(value: str, other: str) -> bool:
+    if value == other:
+        return True
+    if len(other) < 4:
+        return False
+    return other in value or value in other or SequenceMatcher(None, value, other).ratio() > 0.75
+
+
 def check_password(value: str, *, beside: tuple[str, ...]) -> None:
-    """Refuse what is short, known from leaks, or like the other fields."""
+    """Refuse what is short, known from leaks, or like the words `beside` it. Raises ValidationError."""
     if not MIN_PASSWORD <= len(value) <= MAX_PASSWORD:
         raise ValidationError(say(ko="8자에서 128자까지 적어 주세요.", en="Use 8 to 128 characters."))
-    try:
-        CommonPasswordValidator().validate(value)
-    except ValidationError:
+    if _is_leaked(value) or _is_a_row(value):
         raise ValidationError(
             say(
-                ko="새어 나간 적이 있는 비밀번호입니다. 다른 것을 적어 주세요.",
-                en="This password is known from leaks. Choose another.",
+                ko="새어 나간 적이 있거나 누구나 떠올리는 비밀번호입니다. 다른 것을 적어 주세요.",
+                en="This password is known from leaks or the first anybody would try. Choose another.",
             )
-        ) from None
-    small = value.casefold()
-    for other in filter(None, (word.casefold() for text in beside for word in (text, text.split("@")[0]))):
-        if small == other or (
-            len(other) > 3 and (other in small or SequenceMatcher(None, small, other).ratio() > 0.75)
-        ):
-            raise ValidationError(
-                say(
-                    ko="아이디, 닉네임, 이메일과 다른 비밀번호를 적어 주세요.",
-                    en="Choose a password unlike ID, nickname and e-mail.",
-                )
+        )
+    small = unicodedata.normalize("NFKC", value).casefold()
+    words = {unicodedata.normalize("NFKC", part).casefold() for text in beside for part in (text, text.split("@")[0])}
+    if any(_is_like(small, word) for word in words - {""}):
+        raise ValidationError(
+            say(
+                ko="아이디, 닉네임, 이메일과 다른 비밀번호를 적어 주세요.",
+                en="Choose a password unlike ID, nickname and e-mail.",
             )
+        )

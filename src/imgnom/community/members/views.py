@@ -1,5 +1,7 @@
 """Pages of the members: parse, call one use case, answer."""
 
+from collections.abc import Mapping
+
 import pyotp
 import segno
 from django.forms import Form
@@ -8,9 +10,21 @@ from django.shortcuts import render
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_POST
 
-from imgnom.community.members import enter, forms, join
-from imgnom.community.members.errors import CodeWrong, LoginWrong, NicknameTaken, RegistrationGone, UsernameTaken
-from imgnom.community.members.models import Enrolment, MemberSession
+from imgnom.community.members import enter, forms, join, passwords, second_factor, sessions
+from imgnom.community.members.errors import (
+    AlreadyConfirmed,
+    CodeWrong,
+    JoinRefused,
+    LoginWrong,
+    MailboxTaken,
+    NicknameTaken,
+    PasswordTooLike,
+    RegistrationGone,
+    UsernameTaken,
+)
+from imgnom.community.members.letters import mail_is_late
+from imgnom.community.members.models import Member
+from imgnom.custody.guard.public import canonical_email
 from imgnom.custody.vault.public import note_use
 from imgnom.policy.public import SYSTEM
 from imgnom.web.address import client_address, limit_key
@@ -21,49 +35,69 @@ from imgnom.web.throttle import hit
 from imgnom.web.words import say
 
 get_or_post = require_http_methods(["GET", "HEAD", "POST"])
+# How long a browser is asked not to answer the age question anew; real time, and nothing else is noted.
+AGE_NOTE_SECONDS = 3600
+
+NICKNAME_TAKEN = say(
+    ko="이미 있는 닉네임입니다. 다른 이름을 적어 주세요.", en="This nickname is taken. Choose another."
+)
+USERNAME_TAKEN = say(ko="이미 있는 아이디입니다. 다른 것을 적어 주세요.", en="This ID is taken. Choose another.")
+CODE_WRONG = say(
+    ko="번호가 맞지 않거나, 이미 썼거나, 시간이 지났습니다. 가장 나중에 온 번호를 적거나 다시 받아 주세요.",
+    en="The number is wrong, used, or too old. Enter the latest one, or ask for another.",
+)
+PASSWORD_WRONG = say(ko="비밀번호가 맞지 않습니다. 다시 적어 주세요.", en="The password is wrong. Enter it again.")
+TOO_LIKE = say(
+    ko="아이디, 닉네임, 이메일과 다른 비밀번호를 적어 주세요.",
+    en="Choose a password unlike ID, nickname and e-mail.",
+)
 
 
 def _form_page(
     request: HttpRequest,
     form: Form,
     *,
-    title: object,
-    lead: object = "",
-    button: object,
-    extra: dict[str, object] | None = None,
+    title: str,
+    button: str,
+    lead: str = "",
+    extra: Mapping[str, object] | None = None,
+    template: str = "members/form.html",
 ) -> HttpResponse:
-    context = {"form": form, "title": title, "lead": lead, "button": button} | (extra or {})
-    return (
-        invalid(request, "members/form.html", context) if form.errors else render(request, "members/form.html", context)
-    )
+    context = {"form": form, "title": title, "lead": lead, "button": button} | dict(extra or {})
+    return invalid(request, template, context) if form.errors else render(request, template, context)
 
 
 @get_or_post
 def signup(request: Request) -> HttpResponse:
     if request.method != "POST":
-        form = forms.SignupForm(initial={"age_group": request.GET.get("age_group")})
-        return render(request, "members/signup.html", {"form": form})
+        if request.session.get("under_14"):
+            return render(request, "members/under_14.html")
+        return render(request, "members/signup.html", {"form": forms.SignupForm()})
     # I3: who is under 14 leaves nothing of what was typed.
     if request.POST.get("age_group") == "under_14" or request.session.get("under_14"):
         request.session["under_14"] = True
+        request.session.set_expiry(AGE_NOTE_SECONDS)
         return render(request, "members/under_14.html")
-    hit("signup", limit_key(client_address(request)), limit=60, per_seconds=3600)
+    here = limit_key(client_address(request))
+    hit("signup", here, limit=300, per_seconds=3600)
     form = forms.SignupForm(request.POST)
     if form.is_valid():
         data = form.cleaned_data
+        hit("signup mailbox", f"{canonical_email(data['email'])}\0{here}", limit=60, per_seconds=3600)
         try:
             token = join.register_member(
-                username=data["username"], password=data["password1"], nickname=data["nickname"], email=data["email"],
-                extras={name: data[name] for name in form.extra_items}, consents=form.consents(), now=request.now,
-            )  # fmt: skip
-        except NicknameTaken:
-            form.add_error(
-                "nickname",
-                say(
-                    ko="이미 있는 닉네임입니다. 다른 이름을 적어 주세요.", en="This nickname is taken. Choose another."
-                ),
+                username=data["username"],
+                password=data["password1"],
+                nickname=data["nickname"],
+                email=data["email"],
+                extras=form.extras(),
+                consents=form.consents(),
+                now=request.now,
             )
+        except NicknameTaken:
+            form.add_error("nickname", NICKNAME_TAKEN)
         else:
+            join.abandon_registration(request.session.get("registration", ""), now=request.now)
             request.session["registration"] = token
             return see_other("/signup/confirm")
     return invalid(request, "members/signup.html", {"form": form})
@@ -72,69 +106,68 @@ def signup(request: Request) -> HttpResponse:
 @get_or_post
 def signup_confirm(request: Request) -> HttpResponse:
     token = request.session.get("registration", "")
-    title, button = (
-        say(ko="메일로 온 번호를 적어 주세요", en="Enter the number from the mail"),
-        say(ko="확인하고 시작하기", en="Confirm and start"),
-    )
-    lead = say(
-        ko="적은 주소로 여섯 자리 번호를 보냈습니다. 스팸함도 확인해 주세요.",
-        en="A six-digit number is on its way to the address. Look into the spam folder too.",
-    )
-    extra = {"resend": bool(token)}
     if request.method != "POST":
-        return _form_page(request, forms.ConfirmForm(), title=title, lead=lead, button=button, extra=extra)
+        proven = join.registration_state(token, now=request.now) == "confirmed"
+        return _confirm_page(request, forms.ConfirmForm(needs=("username",) if proven else ()), token)
     if "resend" in request.POST:
-        hit("resend", token, limit=5, per_seconds=900)
-        try:
-            join.resend_code(token, now=request.now)
-        except RegistrationGone:
-            return see_other("/signup")
-        return see_other("/signup/confirm")
-    form = forms.ConfirmForm(request.POST)
-    for name in ("username", "nickname"):
-        if name in request.POST:
-            form.fields[name] = forms.box(
-                forms.forms.CharField,
-                say(ko="다른 아이디", en="Another ID")
-                if name == "username"
-                else say(ko="다른 닉네임", en="Another nickname"),
-            )
-            form.fields["code"].required = False
+        return _resend(request, token)
+    needs = tuple(name for name in ("username", "nickname") if request.POST.get(name))
+    form = forms.ConfirmForm(request.POST, needs=needs)
     if form.is_valid():
-        try:
-            username, nickname = form.cleaned_data.get("username"), form.cleaned_data.get("nickname")
-            member = join.confirm_registration(
-                token=token, code=form.cleaned_data["code"], now=request.now,
-                new_username=forms.rules.check_username(username) if username else None,
-                new_nickname=forms.rules.check_nickname(nickname) if nickname else None,
-            )  # fmt: skip
-        except UsernameTaken:
-            form.fields["username"] = forms.box(forms.forms.CharField, say(ko="다른 아이디", en="Another ID"))
-            form.add_error(
-                "username",
-                say(
-                    ko="쓸 수 없는 아이디입니다. 다른 것을 적어 주세요.", en="This ID is not available. Choose another."
-                ),
-            )
-        except NicknameTaken:
-            form.fields["nickname"] = forms.box(forms.forms.CharField, say(ko="다른 닉네임", en="Another nickname"))
-            form.add_error(
-                "nickname",
-                say(
-                    ko="그사이 누가 쓰기 시작했습니다. 다른 이름을 적어 주세요.",
-                    en="Somebody took it meanwhile. Choose another.",
-                ),
-            )
-        except forms.ValidationError as error:
-            form.add_error("username" if username else "nickname", error)
-        except (CodeWrong, RegistrationGone):
-            form.add_error(
-                "code", say(ko="번호가 맞지 않거나 시간이 지났습니다.", en="The number is wrong or too old.")
-            )
-        else:
-            enter.start_session(request, member)
-            return see_other("/")
-    return _form_page(request, form, title=title, lead=lead, button=button, extra=extra)
+        return _confirm(request, form, token)
+    return _confirm_page(request, form, token)
+
+
+def _confirm(request: Request, form: forms.ConfirmForm, token: str) -> HttpResponse:
+    data = form.cleaned_data
+    if "username" in data or "nickname" in data:
+        hit("another name", f"{token}\0{limit_key(client_address(request))}", limit=30, per_seconds=3600)
+    try:
+        member = join.confirm_registration(
+            token=token,
+            code=data.get("code", request.POST.get("code", "")),
+            new_username=data.get("username"),
+            new_nickname=data.get("nickname"),
+            now=request.now,
+        )
+    except UsernameTaken:
+        return _confirm_page(request, _asking_anew(request, "username", USERNAME_TAKEN), token)
+    except NicknameTaken:
+        return _confirm_page(request, _asking_anew(request, "nickname", NICKNAME_TAKEN), token)
+    except (CodeWrong, RegistrationGone):
+        form.add_error("code" if "code" in form.fields else None, CODE_WRONG)
+        return _confirm_page(request, form, token)
+    except (MailboxTaken, JoinRefused) as refusal:
+        request.session.pop("registration", None)
+        return invalid(request, "members/not_joined.html", {"refused": isinstance(refusal, JoinRefused)})
+    except AlreadyConfirmed:
+        return render(request, "members/already_confirmed.html", status=409)
+    enter.sign_in(request, member)
+    return see_other("/")
+
+
+def _asking_anew(request: Request, name: str, why: str) -> forms.ConfirmForm:
+    """A form for the one name that is taken, with what was written in it."""
+    form = forms.ConfirmForm({name: request.POST.get(name, "")}, needs=(name,))
+    form.errors.clear()
+    form.add_error(name, why)
+    return form
+
+
+def _confirm_page(request: Request, form: forms.ConfirmForm, token: str) -> HttpResponse:
+    state = join.registration_state(token, now=request.now)
+    context = {"form": form, "waiting": state, "late": mail_is_late(), "names": "code" not in form.fields}
+    template = "members/confirm.html"
+    return invalid(request, template, context) if form.errors else render(request, template, context)
+
+
+def _resend(request: Request, token: str) -> HttpResponse:
+    hit("resend", f"{token}\0{limit_key(client_address(request))}", limit=5, per_seconds=900)
+    try:
+        join.resend_code(token, now=request.now)
+    except RegistrationGone:
+        return see_other("/signup")
+    return see_other("/signup/confirm")
 
 
 @get_or_post
@@ -154,36 +187,69 @@ def login(request: Request) -> HttpResponse:
             form.add_error(
                 None,
                 say(
-                    ko="아이디나 비밀번호가 맞지 않아요. 다시 입력해 주세요.", en="ID or password is wrong. Try again."
+                    ko="아이디나 비밀번호가 맞지 않습니다. 다시 적어 주세요.",
+                    en="ID or password is wrong. Enter them again.",
                 ),
             )
         else:
-            enter.start_session(request, member)
             if enter.has_second_factor(member):
-                request.session["after_factor"] = target
+                enter.begin_second_factor(request, member, target=target)
+                request.half_subject = member.subject
                 return see_other("/login/second-factor")
+            enter.sign_in(request, member)
             return see_other(target)
-    title, button = say(ko="로그인", en="Sign in"), say(ko="로그인", en="Sign in")
-    return _form_page(request, form, title=title, button=button, extra={"next": target, "reset": True})
+    sign_in = say(ko="로그인", en="Sign in")
+    return _form_page(request, form, title=sign_in, button=sign_in, extra={"next": target, "reset": True})
 
 
 @get_or_post
-@login_required_page
-def second_factor(request: MemberRequest) -> HttpResponse:
+def second_factor_page(request: Request) -> HttpResponse:
+    half = enter.half_signed_in(request)
+    if half is None:
+        return second_factor_later(request)
+    member, target = half
+    request.half_subject = member.subject
     form = forms.CodeForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
-            enter.prove_second_factor(request.member, form.cleaned_data["code"], now=request.now)
+            second_factor.prove_second_factor(member, code=form.cleaned_data["code"], now=request.now)
+        except CodeWrong:
+            request.access_note = ("failed_login", member.subject)
+            form.add_error("code", say(ko="번호가 맞지 않습니다.", en="The number is wrong."))
+        else:
+            enter.sign_in(request, member)
+            request.session["second_factor"] = True
+            return see_other(safe_next(request.GET.get("next"), target))
+    return _factor_page(request, form)
+
+
+@login_required_page
+def second_factor_later(request: MemberRequest) -> HttpResponse:
+    """Who is signed in without one, and meant to open a page that asks for it."""
+    form = forms.CodeForm(posted(request))
+    if request.method == "POST":
+        request.half_subject = request.member.subject
+    if request.method == "POST" and form.is_valid():
+        member = Member.objects.get(pk=request.member.pk)
+        try:
+            second_factor.prove_second_factor(member, code=form.cleaned_data["code"], now=request.now)
         except CodeWrong:
             form.add_error("code", say(ko="번호가 맞지 않습니다.", en="The number is wrong."))
         else:
             request.session["second_factor"] = True
-            return see_other(safe_next(request.session.pop("after_factor", None) or request.GET.get("next"), "/desk"))
+            return see_other(safe_next(request.GET.get("next"), "/desk"))
+    return _factor_page(request, form)
+
+
+def _factor_page(request: HttpRequest, form: Form) -> HttpResponse:
     return _form_page(
         request,
         form,
         title=say(ko="두 번째 확인", en="Second factor"),
-        lead=say(ko="인증 앱의 여섯 자리 번호입니다.", en="Six digits from your authenticator."),
+        lead=say(
+            ko="인증 앱에 보이는 여섯 자리 번호를 적어 주세요. 번호 하나는 한 번만 쓸 수 있습니다.",
+            en="Enter the six digits of your authenticator. Each number works once.",
+        ),
         button=say(ko="확인", en="Confirm"),
     )
 
@@ -192,7 +258,9 @@ def second_factor(request: MemberRequest) -> HttpResponse:
 def logout(request: Request) -> HttpResponse:
     if request.member is not None:
         request.access_note = ("logout", request.member.subject)
-        enter.end_session(request)
+        sessions.end_session(request)
+    else:
+        request.session.flush()
     return see_other("/")
 
 
@@ -207,9 +275,7 @@ def step_up(request: MemberRequest) -> HttpResponse:
             mark_step_up(request)
             note_use(request.member.subject, "password", purpose="identity", by=SYSTEM, now=request.now)
             return see_other(target)
-        form.add_error(
-            "password", say(ko="비밀번호가 맞지 않아요. 다시 입력해 주세요.", en="The password is wrong. Try again.")
-        )
+        form.add_error("password", PASSWORD_WRONG)
     lead = say(
         ko="본인인지 한 번 더 확인합니다. 10분 동안 이어집니다.",
         en="Confirm once more that it is you. It lasts ten minutes.",
@@ -229,19 +295,23 @@ def step_up(request: MemberRequest) -> HttpResponse:
 def password(request: MemberRequest) -> HttpResponse:
     form = forms.NewPasswordForm(posted(request))
     if request.method == "POST" and form.is_valid():
-        enter.change_password(
-            request.member,
-            password=form.cleaned_data["password1"],
-            keep_sid=request.session["sid"],
-            now=request.now,
-        )
-        return see_other("/me/privacy")
+        try:
+            passwords.change_password(
+                request.member,
+                password=form.cleaned_data["password1"],
+                keep_sid=request.session["sid"],
+                now=request.now,
+            )
+        except PasswordTooLike:
+            form.add_error("password1", TOO_LIKE)
+        else:
+            return see_other("/me/privacy")
     return _form_page(
         request,
         form,
         title=say(ko="비밀번호 바꾸기", en="Change the password"),
         lead=say(ko="다른 곳의 로그인은 모두 끝납니다.", en="All other sessions end."),
-        button=say(ko="바꾸기", en="Change"),
+        button=say(ko="비밀번호 바꾸기", en="Change the password"),
     )
 
 
@@ -249,7 +319,7 @@ def password(request: MemberRequest) -> HttpResponse:
 def reset(request: Request) -> HttpResponse:
     form = forms.ResetForm(posted(request))
     if request.method == "POST" and form.is_valid():
-        request.session["reset"] = enter.request_reset(
+        request.session["reset"] = passwords.request_reset(
             login=form.cleaned_data["login"], address=client_address(request), now=request.now
         )
         return see_other("/reset/confirm")
@@ -258,7 +328,8 @@ def reset(request: Request) -> HttpResponse:
         form,
         title=say(ko="비밀번호를 잊었을 때", en="Forgotten password"),
         lead=say(
-            ko="계정이 있으면 그 메일로 번호를 보냅니다.", en="If there is an account, its mailbox gets a number."
+            ko="가입할 때 적은 아이디나 이메일을 적어 주세요. 계정이 있으면 그 메일로 번호를 보냅니다.",
+            en="Enter the ID or e-mail you joined with. If there is an account, its mailbox gets a number.",
         ),
         button=say(ko="번호 받기", en="Send the number"),
     )
@@ -269,65 +340,77 @@ def reset_confirm(request: Request) -> HttpResponse:
     form = forms.ResetConfirmForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
-            enter.reset_password(
+            passwords.reset_password(
                 token=request.session.get("reset", ""),
                 code=form.cleaned_data["code"],
                 password=form.cleaned_data["password1"],
                 now=request.now,
             )
         except CodeWrong:
-            form.add_error(
-                "code", say(ko="번호가 맞지 않거나 시간이 지났습니다.", en="The number is wrong or too old.")
-            )
+            form.add_error("code", CODE_WRONG)
+        except PasswordTooLike:
+            form.add_error("password1", TOO_LIKE)
         else:
+            request.session.pop("reset", None)
             return see_other("/login")
     return _form_page(
-        request, form, title=say(ko="새 비밀번호", en="New password"), button=say(ko="바꾸기", en="Change")
+        request,
+        form,
+        title=say(ko="새 비밀번호", en="New password"),
+        lead=say(
+            ko="계정이 있으면 여섯 자리 번호가 메일로 갔습니다. 스팸함도 확인해 주세요. 바꾸면 로그인한 곳이 모두 끝납니다.",
+            en="If there is an account, six digits are on their way. Look into the spam folder too. All sessions end.",
+        ),
+        button=say(ko="비밀번호 바꾸기", en="Change the password"),
+        extra={"late": mail_is_late(), "again": True},
     )
 
 
 @get_or_post
 @step_up_required
-def sessions(request: MemberRequest) -> HttpResponse:
+def sessions_page(request: MemberRequest) -> HttpResponse:
+    here = request.session["sid"]
     if request.method == "POST":
-        if request.POST.get("which") == "others":
-            enter.end_all_sessions(request.member.pk, but=request.session["sid"])
-        elif request.POST.get("which", "").isdigit():
-            MemberSession.objects.filter(member=request.member, pk=request.POST["which"]).delete()
+        which = request.POST.get("which", "")
+        if which == "others":
+            sessions.end_all_sessions(request.member.pk, but=here)
+        elif which.isascii() and which.isdigit() and len(which) < 16:
+            sessions.end_one_session(request.member.pk, int(which))
         return see_other("/me/sessions")
-    rows = MemberSession.objects.filter(member=request.member, ends_at__gt=request.now).order_by("-last_seen")
-    return render(request, "members/sessions.html", {"rows": rows, "here": request.session["sid"]})
+    rows = sessions.sessions_of(request.member, here=here, now=request.now)
+    return render(request, "members/sessions.html", {"rows": rows})
 
 
 @get_or_post
 def enrol(request: Request, token: str) -> HttpResponse:
-    row = (
-        Enrolment.objects.select_related("member")
-        .filter(token=enter.enrolment_digest(token), ends_at__gt=request.now)
-        .first()
-    )
-    if row is None:
+    member = second_factor.find_enrolment(token, now=request.now)
+    if member is None:
         raise Http404
     form = forms.ResetConfirmForm(posted(request))
-    secret = request.session.setdefault("enrol_secret", pyotp.random_base32())
     if request.method == "POST" and form.is_valid():
+        hit("enrolment", f"{token}\0{limit_key(client_address(request))}", limit=20, per_seconds=600)
         try:
-            enter.enrol_staff(
-                row, password=form.cleaned_data["password1"], secret=secret, code=form.cleaned_data["code"], now=request.now
-            )  # fmt: skip
+            second_factor.enrol_staff(
+                token, code=form.cleaned_data["code"], password=form.cleaned_data["password1"], now=request.now
+            )
         except CodeWrong:
             form.add_error("code", say(ko="번호가 맞지 않습니다.", en="The number is wrong."))
+        except PasswordTooLike:
+            form.add_error("password1", TOO_LIKE)
         else:
-            del request.session["enrol_secret"]
             return see_other("/login")
-    uri = pyotp.TOTP(secret).provisioning_uri(name=row.member.nickname, issuer_name="imgnom")
+    return _enrol_page(request, form, member, second_factor.secret_of_link(token))
+
+
+def _enrol_page(request: Request, form: Form, member: Member, secret: str) -> HttpResponse:
+    uri = pyotp.TOTP(secret).provisioning_uri(name=member.nickname, issuer_name="imgnom")
     picture = SafeString(segno.make(uri).svg_inline(scale=5, omitsize=False))
     return _form_page(
         request,
         form,
         title=say(ko="운영 계정 준비", en="Set up your staff account"),
         lead=say(
-            ko="인증 앱으로 그림을 읽고 나온 번호와 새 비밀번호를 적어 주세요.",
+            ko="인증 앱으로 그림을 읽고, 앱에 나온 번호와 새 비밀번호를 적어 주세요.",
             en="Scan the picture with an authenticator, then enter its number and a new password.",
         ),
         button=say(ko="준비 마치기", en="Finish"),

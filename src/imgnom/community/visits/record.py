@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
-from imgnom.community.visits.devices import describe
 from imgnom.community.visits.models import AccessRecord, RecordDay
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import KeyDestroyed
 from imgnom.custody.vault.public import day_key, seal_rows_for_day
 from imgnom.policy.public import ends_at
 from imgnom.web.dates import in_seoul
+from imgnom.web.devices import describe
 
 RECORD = {"member": "access_records_member", "visitor": "access_records_visitor"}
 MAX_AGENT_CHARS = 400

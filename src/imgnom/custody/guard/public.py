@@ -1,5 +1,6 @@
 """The door of the guard: canonical e-mail → Argon2id with a fixed salt → HMAC under the pepper (design §5)."""
 
+import re
 import unicodedata
 from datetime import datetime
 
@@ -8,31 +9,58 @@ from argon2.low_level import Type, hash_secret_raw
 from imgnom.custody.guard.models import GuardEntry
 from imgnom.custody.keys.public import keyed_digest, read_key
 
-__all__ = ["add_to_guard", "canonical_email", "is_guarded", "remove_from_guard"]
+__all__ = ["add_to_guard", "canonical_email", "is_guarded", "mail_domain", "remove_from_guard"]
 
 SALT = b"imgnom guard, fixed on purpose"
 MEMORY_KIB = 64 * 1024
 PASSES = 2
 GENERATION = 1
-# Providers that deliver name+tag to name, and those that ignore dots in the name.
-IGNORES_DOTS = {"gmail.com"}
-SAME_HOUSE = {"googlemail.com": "gmail.com", "hanmail.net": "daum.net"}
+# One mailbox under several domains: what every name at the first is, the same name at the second is too.
+SAME_HOUSE = {
+    "googlemail.com": "gmail.com",
+    "hanmail.net": "daum.net",
+    "me.com": "icloud.com",
+    "mac.com": "icloud.com",
+    "protonmail.com": "proton.me",
+    "protonmail.ch": "proton.me",
+    "pm.me": "proton.me",
+    "ya.ru": "yandex.ru",
+    "yandex.com": "yandex.ru",
+    "yandex.by": "yandex.ru",
+    "yandex.kz": "yandex.ru",
+}
+# What a provider does not look at in a name.
+IGNORES = {"gmail.com": ".", "proton.me": "._-"}
+# Signs that a provider takes for one another.
+SAME_SIGN = {"yandex.ru": ("-", ".")}
+PLAIN_NAME = re.compile(r"[^\s@\"(),:;<>\[\]\\]+")
 
 
 def canonical_email(address: str) -> str:
-    """The mailbox behind an address: width, case, tag and (where the provider ignores them) dots removed.
+    """The mailbox behind an address: width, case, tag and what its provider does not look at are gone.
 
-    Raises ValueError for what is no address.
+    A tag behind a plus is taken away everywhere: a provider that knows no tags allows no plus in a name (naver.com,
+    daum.net), so nothing is lost there. Domains stand as the name servers know them. Raises ValueError for what is no
+    address, for a quoted name and for a number in place of a domain.
     """
     name, at, domain = unicodedata.normalize("NFKC", address.strip()).rpartition("@")
-    if not (name and at and domain):
+    if not (at and PLAIN_NAME.fullmatch(name)) or domain.startswith("["):
         raise ValueError("no e-mail address")
-    domain = domain.lower().rstrip(".").encode("idna").decode()
+    domain = mail_domain(domain)
     domain = SAME_HOUSE.get(domain, domain)
     name = name.casefold().split("+", 1)[0] or name.casefold()
-    if domain in IGNORES_DOTS:
-        name = name.replace(".", "")
+    name = name.translate(dict.fromkeys(map(ord, IGNORES.get(domain, ""))))
+    if domain in SAME_SIGN:
+        name = name.replace(*SAME_SIGN[domain])
     return f"{name}@{domain}"
+
+
+def mail_domain(domain: str) -> str:
+    """A domain as the name servers know it: small letters, punycode. Raises ValueError."""
+    found = unicodedata.normalize("NFKC", domain).lower().rstrip(".").encode("idna").decode()
+    if not found:
+        raise ValueError("no domain")
+    return found
 
 
 def _digest(canonical: str) -> str:

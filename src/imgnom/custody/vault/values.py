@@ -42,9 +42,14 @@ def bound_to(subject: str, item: str, row: str) -> bytes:
     return context("vault", subject, item, row)
 
 
+def new_subject_token() -> SubjectId:
+    """A random token of nobody yet. Who must find every subject again notes it down before `ensure_subject`."""
+    return SubjectId(base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower())
+
+
 def new_subject(*, now: datetime) -> SubjectId:
     """A new random token with a data key of its own."""
-    subject = SubjectId(base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower())
+    subject = new_subject_token()
     create_key(owner=subject, klass=SUBJECT, now=now)
     return subject
 
@@ -114,6 +119,17 @@ def index_value(subject: str, item: str, canonical: str) -> None:
         raise ValueTaken(item)
 
 
+def replace_indexed_value(subject: str, item: str, value: str, *, canonical: str, from_row: str, now: datetime) -> None:
+    """The value that waited in `from_row` is the one held and found from now on: all of it in one step, or nothing.
+
+    Raises ValueTaken, SubjectFenced, KeyDestroyed, KeyUnknown.
+    """
+    with transaction.atomic(using="vault"):
+        index_value(subject, item, canonical)
+        seal_value(subject, item, value, now=now)
+        forget_value(subject, item, row=from_row)
+
+
 def unindex(subject: str, item: str) -> None:
     BlindIndex.objects.filter(subject=subject, item=item).delete()
 
@@ -162,7 +178,12 @@ def destroy_due_names(*, now: datetime) -> int:
 
 
 def held_items(subject: str) -> tuple[str, ...]:
-    return tuple(SealedValue.objects.filter(subject=subject).order_by("item").values_list("item", flat=True).distinct())
+    """The items of which the subject has a value in force; what stands in a row of its own (waiting, beside) is none."""
+    return tuple(SealedValue.objects.filter(subject=subject, row="").order_by("item").values_list("item", flat=True))
+
+
+def has_row(subject: str, item: str, *, row: str) -> bool:
+    return SealedValue.objects.filter(subject=subject, item=item, row=row).exists()
 
 
 def sealed_at(subject: str, item: str) -> datetime | None:
@@ -208,7 +229,9 @@ def destroy_subject(subject: str, *, now: datetime, by: Actor, clause: str) -> D
     The keys are those of the intent, so that a repetition still names what the first time destroyed.
     """
     key_ids = begin_destruction(subject, now=now, by=by, clause=clause)
-    items = held_items(subject)
+    items = tuple(
+        SealedValue.objects.filter(subject=subject).order_by("item").values_list("item", flat=True).distinct()
+    )
     destroy_keys(key_ids, now=now, by=by, clause=clause)
     with transaction.atomic(using="vault"):
         BlindIndex.objects.filter(subject=subject).delete()

@@ -44,12 +44,15 @@ class RecordHandling:
 def _signing(request: Request, status: int) -> tuple[Actor, str, str] | None:
     """Who of the staff just came, went or was refused; nothing for members and visitors."""
     note: tuple[str, str | None] | None = getattr(request, "access_note", None)
-    if note is not None and note[0] in ACTS:
+    half: str | None = getattr(request, "half_subject", None)
+    subject: str | None
+    if half is not None and request.method == "POST":
+        subject = half
+        result = "done" if status == 303 else "failed"
+        act = "second factor" if _is_second_factor(request) else "sign in"
+    elif note is not None and note[0] in ACTS:
         kind, subject = note
         act, result = ACTS[kind]
-    elif _is_second_factor(request) and request.member is not None:
-        subject = request.member.subject
-        act, result = "second factor", "done" if status == 303 else "failed"
     else:
         return None
     role = role_of(subject) if subject else None
@@ -58,4 +61,4 @@ def _signing(request: Request, status: int) -> tuple[Actor, str, str] | None:
 
 def _is_second_factor(request: Request) -> bool:
     route = request.resolver_match.route if request.resolver_match else ""
-    return route == "login/second-factor" and request.method == "POST"
+    return route == "login/second-factor"

@@ -113,7 +113,7 @@ def edit(request: MemberRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and _correct_names(request, form, before):
         if form.cleaned_data["email"] != before["email"]:
             request.session["email_change"] = begin_email_change(
-                _row(request), form.cleaned_data["email"], now=request.now
+                _row(request), email=form.cleaned_data["email"], now=request.now
             )
             return see_other("/me/privacy/edit?confirm=email")
         return see_other("/me/privacy")

@@ -23,3 +23,9 @@ def describe(agent: str) -> str:
     system = next((name for mark, name in _SYSTEMS if mark in agent), "—")
     kind = "phone" if "Mobile" in agent or system in ("Android", "iOS") else "computer"
     return f"{browser} · {system} · {kind}"
+
+
+def device_words(label: str, lang: str) -> str:
+    """The same in the reader's language."""
+    named = {"phone": "휴대전화", "computer": "컴퓨터"} if lang == "ko" else {}
+    return " · ".join(named.get(part, part) for part in label.split(" · "))

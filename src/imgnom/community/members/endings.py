@@ -1,0 +1,98 @@
+"""What ends by itself in this room: codes, letters, enrolment links; and a member's row at the very end."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from imgnom.community.members.letters import end_letter
+from imgnom.community.members.models import (
+    CodeRequest,
+    Enrolment,
+    KnownDevice,
+    Letter,
+    Member,
+    MemberSession,
+    PendingRegistration,
+)
+from imgnom.community.members.sessions import forget_cookies
+from imgnom.custody.in_force import recompute_ends
+from imgnom.custody.vault.public import forget_value
+
+
+def due_codes(*, now: datetime) -> int:
+    return CodeRequest.objects.filter(ends_at__lte=now).count() + Enrolment.objects.filter(ends_at__lte=now).count()
+
+
+def destroy_codes(*, now: datetime) -> int:
+    """An address that waited for its code goes before the row that knows of it."""
+    over = CodeRequest.objects.filter(ends_at__lte=now)
+    rows = list(over.values_list("pk", "subject", "token", "kind"))
+    for _, subject, token, kind in rows:
+        if kind == "email":
+            forget_value(subject, "email", row=f"new-{token}")
+            if not Letter.objects.filter(address_row=f"old-{token}").exists():
+                forget_value(subject, "email", row=f"old-{token}")
+    gone = CodeRequest.objects.filter(pk__in=[pk for pk, *_ in rows]).delete()[0]
+    return gone + Enrolment.objects.filter(ends_at__lte=now).delete()[0]
+
+
+def due_letters(*, now: datetime) -> int:
+    return Letter.objects.filter(ends_at__lte=now).count()
+
+
+def destroy_letters(*, now: datetime) -> int:
+    letters = list(Letter.objects.filter(ends_at__lte=now))
+    for letter in letters:
+        end_letter(letter, now=now)
+    return len(letters)
+
+
+def recompute_member_ends() -> int:
+    """After a change of the policy: sign-ups that wait, sessions and letters end by the periods now in force."""
+    return sum(
+        (
+            recompute_ends(PendingRegistration.objects.all(), "pending_registration"),
+            recompute_ends(MemberSession.objects.all(), "session", start="last_seen"),
+            recompute_ends(KnownDevice.objects.all(), "session"),
+            recompute_ends(Letter.objects.all(), "mail_queue"),
+        )
+    )
+
+
+def held_dates(member_id: int, subject: str, *, now: datetime) -> dict[str, tuple[datetime, ...]]:
+    """When what lives shorter than the membership ends, item by item, the first end first."""
+    sessions = MemberSession.objects.filter(member_id=member_id, ends_at__gt=now)
+    codes_waiting = CodeRequest.objects.filter(subject=subject, ends_at__gt=now)
+    letters = Letter.objects.filter(subject=subject, ends_at__gt=now)
+    found = {"session": sessions, "confirmation_code": codes_waiting, "mail_queue": letters}
+    ends = {item: tuple(rows.order_by("ends_at").values_list("ends_at", flat=True)) for item, rows in found.items()}
+    return {item: dates for item, dates in ends.items() if dates}
+
+
+def end_membership(member_id: int) -> bool:
+    """Inside the caller's transaction: no sign-in and no page from now on; False when it was so already."""
+    changed = Member.objects.filter(pk=member_id).exclude(state="withdrawn").update(state="withdrawn", password="!")  # noqa: S106 - no password
+    _forget_sessions(member_id)
+    return bool(changed)
+
+
+def _forget_sessions(member_id: int) -> None:
+    """The devices are not forgotten one by one: the subject's key is about to be destroyed."""
+    rows = MemberSession.objects.filter(member_id=member_id)
+    forget_cookies(rows.values_list("session_key", flat=True))
+    rows.delete()
+
+
+def remove_member(member_id: int) -> None:
+    """The row goes for good; sessions, codes, letters of it before."""
+    with transaction.atomic():
+        member = Member.objects.filter(pk=member_id).first()
+        if member is None:
+            return
+        _forget_sessions(member_id)
+        KnownDevice.objects.filter(member=member).delete()
+        Enrolment.objects.filter(member=member).delete()
+        CodeRequest.objects.filter(subject=member.subject).delete()
+        Letter.objects.filter(subject=member.subject).delete()
+        PendingRegistration.objects.filter(subject=member.subject).delete()
+        member.delete()

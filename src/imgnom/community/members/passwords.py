@@ -1,0 +1,119 @@
+"""Changing and resetting the password; either way the other sessions end (A2.2a, A7.1, threats N1, N3)."""
+
+import secrets
+from datetime import datetime
+
+from django.contrib.auth.hashers import make_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from imgnom.community.members import codes
+from imgnom.community.members.enter import locate
+from imgnom.community.members.errors import CodeWrong, PasswordTooLike
+from imgnom.community.members.letters import queue_letter
+from imgnom.community.members.models import CodeRequest, Member, MemberSession
+from imgnom.community.members.rules import check_password
+from imgnom.community.members.sessions import end_all_sessions, forget_cookies
+from imgnom.custody.outbox.public import record_act
+from imgnom.custody.vault.public import RevealRefused, ValueMissing
+from imgnom.custody.vault.reveal import reveal
+from imgnom.policy.public import SYSTEM, Actor
+from imgnom.web.address import limit_key
+from imgnom.web.requests import SignedIn
+from imgnom.web.throttle import hit
+
+
+def ensure_password_differs(subject: str, *, nickname: str, password: str, by: Actor, now: datetime) -> None:
+    """Unlike the account's other words. Raises PasswordTooLike."""
+    beside = [nickname]
+    for item, purpose in (("username", "rights"), ("email", "rights")):
+        try:
+            beside.append(reveal(subject, item, purpose=purpose, by=by, now=now).open())
+        except (ValueMissing, RevealRefused):
+            continue
+    try:
+        check_password(password, beside=tuple(beside))
+    except ValidationError:
+        raise PasswordTooLike from None
+
+
+def _set_password(member: Member, hashed: str, *, keep_sid: str, now: datetime) -> None:
+    """Inside a transaction of the default store."""
+    member.password = hashed
+    member.session_epoch += 1
+    member.save(update_fields=["password", "session_epoch"])
+    MemberSession.objects.filter(member=member, sid=keep_sid).update(epoch=member.session_epoch)
+    forget_cookies(
+        MemberSession.objects.filter(member=member).exclude(sid=keep_sid).values_list("session_key", flat=True)
+    )
+    CodeRequest.objects.filter(subject=member.subject, kind="reset").delete()
+    record_act(
+        store="default",
+        act="change_password",
+        clause="A7.1",
+        by=Actor("member", member.subject),
+        now=now,
+        subject=member.subject,
+        items=["password"],
+    )
+
+
+def change_password(member: SignedIn, *, password: str, keep_sid: str, now: datetime) -> None:
+    """All other sessions end, and the owner is told by mail. Raises PasswordTooLike."""
+    own = Actor("member", member.subject)
+    ensure_password_differs(member.subject, nickname=member.nickname, password=password, by=own, now=now)
+    hashed = make_password(password)
+    with transaction.atomic():
+        row = Member.objects.select_for_update().get(pk=member.pk)
+        _set_password(row, hashed, keep_sid=keep_sid, now=now)
+        queue_letter(row.subject, "new_password", now=now)
+    end_all_sessions(row.pk, but=keep_sid)
+
+
+def request_reset(*, login: str, address: str, now: datetime) -> str:
+    """A token for this browser and a letter, for nobody's name too: that one is dropped when it would be sent."""
+    here = limit_key(address)
+    hit("reset", here, limit=60, per_seconds=600)
+    _, subject = locate(login, now=now)
+    hit("reset account", f"{subject}\0{here}", limit=5, per_seconds=600)
+    token, digits = secrets.token_hex(16), codes.digits_for(subject)
+    with transaction.atomic():
+        CodeRequest.objects.create(
+            token=token, subject=subject, kind="reset", digits=digits, starts_at=now, ends_at=codes.code_end(now)
+        )
+        queue_letter(subject, "reset", now=now, token=token)
+    return token
+
+
+def try_code(token: str, *, kind: str, code: str, now: datetime) -> CodeRequest:
+    """The request that this code answers; every try counts, and who has the right one may come again with it.
+
+    Raises CodeWrong.
+    """
+    with transaction.atomic():
+        row = CodeRequest.objects.select_for_update().filter(token=token, kind=kind, ends_at__gt=now).first()
+        if row is None:
+            raise CodeWrong
+        right = codes.matches(codes.code_of(token, 0, row.digits), code) and row.tries < codes.MAX_TRIES
+        row.tries = min(row.tries + 1, codes.MAX_TRIES)
+        row.save(update_fields=["tries"])
+    if not right:
+        raise CodeWrong
+    return row
+
+
+def reset_password(*, token: str, code: str, password: str, now: datetime) -> None:
+    """Every session ends, and the code is used up. Raises CodeWrong, PasswordTooLike."""
+    hashed = make_password(password)
+    subject = try_code(token, kind="reset", code=code, now=now).subject
+    member = Member.objects.filter(subject=subject).exclude(state="withdrawn").first()
+    if member is None:
+        raise CodeWrong
+    ensure_password_differs(subject, nickname=member.nickname, password=password, by=SYSTEM, now=now)
+    with transaction.atomic():
+        if not CodeRequest.objects.filter(token=token, kind="reset").delete()[0]:
+            raise CodeWrong
+        row = Member.objects.select_for_update().get(pk=member.pk)
+        _set_password(row, hashed, keep_sid="", now=now)
+        queue_letter(subject, "new_password", now=now)
+    end_all_sessions(row.pk)
