@@ -4,6 +4,7 @@ import argparse
 import re
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from itertools import pairwise
 from pathlib import Path
 
@@ -152,3 +153,27 @@ def test_no_check_is_silenced_in_a_line_without_its_code() -> None:
             if re.search(r"# (?:type: ignore(?!\[[\w, -]+\])|noqa(?!: [A-Z]+\d+))", line) and "re." not in line:
                 wrong.append(f"{path.name}:{number}")
     assert wrong == []
+
+
+# Used without being named: time zones are found by Python, the library by its binding, the rest as pytest's plugins.
+NAMELESS = {"tzdata", "pyvips-binary", "pytest-playwright"}
+
+
+def _modules_of(wanted: str) -> set[str]:
+    return {module for module, owners in packages_distributions().items() if wanted in {o.lower() for o in owners}}
+
+
+@pytest.mark.parametrize(
+    ("file", "places"),
+    [("requirements.in", ["src"]), ("requirements-dev.in", ["tests", "tools", "benchmarks", "pyproject.toml", ".pre-commit-config.yaml", "CONTRIBUTING.md"])],
+)  # fmt: skip
+def test_every_dependency_is_used(file: str, places: list[str]) -> None:
+    found = [
+        path
+        for place in places
+        for path in ([ROOT / place] if (ROOT / place).is_file() else (ROOT / place).rglob("*.py"))
+    ]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in found if path != Path(__file__))
+    for wanted in _wanted(file) - NAMELESS:
+        names = _modules_of(wanted) | {wanted, wanted.replace("-", "_")}
+        assert any(re.search(rf"\b{re.escape(name)}", text) for name in names), f"{file}: nothing uses {wanted}"
