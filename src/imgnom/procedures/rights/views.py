@@ -27,7 +27,7 @@ from imgnom.procedures.rights.held import held_of, read_own
 from imgnom.procedures.rights.looks import looks_of
 from imgnom.procedures.rights.threads import AXIS, threads_of
 from imgnom.web.guards import has_step_up, login_required_page, step_up_required
-from imgnom.web.requests import MemberRequest
+from imgnom.web.requests import MemberRequest, posted
 from imgnom.web.responses import invalid, see_other, streamed, wants_json
 from imgnom.web.words import current_language, say
 
@@ -109,7 +109,7 @@ def edit(request: MemberRequest) -> HttpResponse:
         return _confirm(request)
     extra = _extra(request)
     before = {"nickname": member.nickname, "email": read_own(member, "email", now=request.now)} | extra
-    form = EditForm(request.POST or None, extra=extra, initial=before)
+    form = EditForm(posted(request), extra=extra, initial=before)
     if request.method == "POST" and form.is_valid() and _correct_names(request, form, before):
         if form.cleaned_data["email"] != before["email"]:
             request.session["email_change"] = begin_email_change(
