@@ -112,7 +112,7 @@ def queries_of(get: Callable[[], object]) -> int:
 
 def _cursors(pages: int) -> list[str]:
     from imgnom.community.images.public import visible_images
-    from imgnom.community.images.views import PAGE
+    from imgnom.community.images.queries import PAGE
 
     numbers = list(visible_images().order_by("-pk").values_list("pk", flat=True)[: pages * PAGE : PAGE])
     return [f"/?after={number}" for number in numbers[1:]]

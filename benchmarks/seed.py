@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from benchmarks.home import NOW, say
 
@@ -55,7 +56,10 @@ def seed_members(count: int, dice: random.Random) -> list[int]:
 
     epoch = current_epoch()
     kek = kek_of(epoch)
-    keys, values, indexes, members = [], [], [], []
+    keys: list[Any] = []
+    values: list[Any] = []
+    indexes: list[Any] = []
+    members: list[Any] = []
     for number in range(count):
         subject, key_id, raw = secrets.token_hex(13), secrets.token_hex(16), hazmat.new_key()
         keys.append(
@@ -79,7 +83,7 @@ def seed_members(count: int, dice: random.Random) -> list[int]:
         )  # fmt: skip
     for rows, model in ((keys, DataKey), (values, SealedValue), (indexes, BlindIndex), (members, Member)):
         for batch in _in_batches(rows):
-            model.objects.bulk_create(batch)  # type: ignore[attr-defined]
+            model.objects.bulk_create(batch)
     return list(Member.objects.order_by("pk").values_list("pk", flat=True))
 
 

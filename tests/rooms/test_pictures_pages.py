@@ -724,3 +724,28 @@ def test_a_comment_that_comes_while_its_picture_goes_leaves_nothing_half_done(
     assert len(calls) == 2
     assert not Comment.objects.exists()
     assert not Image.objects.exists()
+
+
+@pytest.mark.clause("A2.1", "A4.2")
+def test_what_a_process_keeps_of_a_page_never_outlives_a_change(
+    cast: Callable[[str], MemberCard], now: datetime
+) -> None:
+    author, other = cast("은수"), cast("노을")
+    image, own = hang(author, now, title=""), signed_in(author)
+    comment = write_comment(image_id=image.public_id, body="처음 말", by_member=other.id, now=now)
+    for language, words in (("ko", "제목 없음"), ("en", "untitled"), ("ko", "제목 없음")):
+        assert words in Client(headers={"accept-language": language}).get("/").content.decode()
+    assert "처음 말" in Client().get(f"/i/{image.public_id}").content.decode()
+    own.post(f"/i/{image.public_id}/edit", {"title": "새 제목", "visibility": "public"})
+    assert "새 제목" in Client().get("/").content.decode()
+    Member.objects.filter(pk=author.id).update(nickname="다른이름")
+    page = Client().get("/").content.decode()
+    assert "다른이름" in page
+    assert "은수" not in page
+    Comment.objects.filter(pk=comment.pk).update(removed_reason="거친 말")
+    page = Client().get(f"/i/{image.public_id}").content.decode()
+    assert "처음 말" not in page
+    assert "거친 말" not in page
+    assert "거친 말" in signed_in(other).get(f"/i/{image.public_id}").content.decode()
+    own.post(f"/i/{image.public_id}/edit", {"title": "새 제목", "visibility": "private"})
+    assert "새 제목" not in Client().get("/").content.decode()

@@ -521,6 +521,23 @@ def test_a_decoder_that_dies_or_hangs_fails_its_own_job_only(monkeypatch: pytest
 
 
 @pytest.mark.clause("A2.1")
+def test_a_site_without_a_decoder_does_not_blame_the_file(
+    client: Client, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = taken(client, files.saved(files.drawn(), "JPEG"))
+    NURSERY.renew()
+    monkeypatch.setattr(decoder, "JAIL", home / "nowhere.py")
+    answer = send(client, ("a.jpg", files.saved(files.drawn(), "JPEG")))
+    assert answer.status_code == 503
+    assert "not your file" in answer.json()["files"][0]["error"]
+    assert client.get(f"/media/{image.public_id}/preview").status_code == 200
+    media_path("derived", image.media_token, "preview").unlink()
+    assert client.get(f"/media/{image.public_id}/preview").status_code == 503
+    monkeypatch.undo()
+    assert client.get(f"/media/{image.public_id}/preview").status_code == 200
+
+
+@pytest.mark.clause("A2.1")
 def test_a_missing_display_size_is_made_again_from_the_sealed_original(client: Client, now: datetime) -> None:
     image = taken(client, files.jpeg_with_canaries(6))
     first = {size: served(client, image, size) for size in ("thumbnail", "preview")}

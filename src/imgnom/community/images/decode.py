@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgnom.community.images.errors import NotAPicture
+from imgnom.community.images.errors import NoDecoder, NotAPicture
 from imgnom.community.images.jail import MIN_VERSION, SIZES
 
 JAIL = Path(__file__).with_name("jail.py")
@@ -189,7 +189,7 @@ def decode(
     may_hide_words: bool = False,
     seconds: float = WALL_SECONDS,
 ) -> Made:
-    """Both display sizes of a clean file. Raises NotAPicture."""
+    """Both display sizes of a clean file. Raises NotAPicture, NoDecoder."""
     job = " ".join([kind, *["foreign"] * has_foreign_colours, *["words"] * may_hide_words])
     with _SLOTS:
         source, to_child = os.pipe()
@@ -199,7 +199,7 @@ def decode(
                 child = NURSERY.child(job, source, target)
             except _NurseryGone:
                 os.close(to_child)
-                raise NotAPicture("undecodable") from None
+                raise NoDecoder from None
             finally:
                 os.close(source)
                 os.close(target)

@@ -1,4 +1,4 @@
-"""PictureError: PictureTooLarge (413), WrongType (415), NotAPicture (422)."""
+"""PictureError: PictureTooLarge (413), WrongType (415), NotAPicture (422), NoDecoder (503, the site's fault)."""
 
 
 class PictureError(Exception):
@@ -15,3 +15,7 @@ class WrongType(PictureError):
 
 class NotAPicture(PictureError):
     status = 422
+
+
+class NoDecoder(PictureError):
+    status = 503

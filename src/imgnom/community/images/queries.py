@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db import connections, router
+from django.db.models import Q, QuerySet
 
 from imgnom.community.images.models import Image, ImageTag
 from imgnom.community.images.text import one_line
@@ -89,29 +90,32 @@ def visible_image(public_id: str, *, member_id: int | None) -> Image | None:
     return image if image is not None and can_see(image, member_id=member_id) else None
 
 
-def _neighbour(side: str, **same: OuterRef) -> Subquery:
-    among = Image.objects.filter(OPEN_TO_ALL, **{f"pk__{side}": OuterRef("pk")}, **same)
-    return Subquery(among.order_by("pk" if side == "gt" else "-pk").values("public_id")[:1])
+# Written out: the ORM needs longer to compose it than a store to answer it.
+_AROUND = """
+SELECT
+  (SELECT n.public_id FROM images_image n WHERE n.visibility = 'public' AND n.removed_reason = '' AND n.id > p.id
+    ORDER BY n.id LIMIT 1),
+  (SELECT n.public_id FROM images_image n WHERE n.visibility = 'public' AND n.removed_reason = '' AND n.id < p.id
+    ORDER BY n.id DESC LIMIT 1),
+  (SELECT n.public_id FROM images_image n WHERE n.visibility = 'public' AND n.removed_reason = '' AND n.id > p.id
+    AND n.author_id = p.author_id ORDER BY n.id LIMIT 1),
+  (SELECT n.public_id FROM images_image n WHERE n.visibility = 'public' AND n.removed_reason = '' AND n.id < p.id
+    AND n.author_id = p.author_id ORDER BY n.id DESC LIMIT 1)
+FROM images_image p WHERE p.id = %s
+"""
 
 
 def shown_picture(public_id: str, *, member_id: int | None) -> ShownPicture | None:
-    """One query. A picture that stands in no list has no neighbours."""
-    row = (
-        Image.objects.select_related("author")
-        .annotate(
-            newer=_neighbour("gt"),
-            older=_neighbour("lt"),
-            authors_newer=_neighbour("gt", author=OuterRef("author")),
-            authors_older=_neighbour("lt", author=OuterRef("author")),
-        )
-        .filter(public_id=public_id)
-        .first()
-    )
-    if row is None or not can_see(row, member_id=member_id):
+    """Two queries. A picture that stands in no list has no neighbours."""
+    image = visible_image(public_id, member_id=member_id)
+    if image is None:
         return None
-    if row.visibility != "public" or row.removed_reason:
-        return ShownPicture(row, None, None, None, None)
-    return ShownPicture(row, row.newer, row.older, row.authors_newer, row.authors_older)
+    if image.visibility != "public" or image.removed_reason:
+        return ShownPicture(image, None, None, None, None)
+    with connections[router.db_for_read(Image)].cursor() as cursor:
+        cursor.execute(_AROUND, [image.pk])
+        around = cursor.fetchone() or (None, None, None, None)
+    return ShownPicture(image, *around)
 
 
 def tags_of(image: Image) -> list[str]:

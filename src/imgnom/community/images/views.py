@@ -14,7 +14,7 @@ from django.utils.http import parse_etags
 from django.views.decorators.http import require_http_methods, require_safe
 
 from imgnom.community.images.embed import embed_of, file_urls, page_url
-from imgnom.community.images.errors import NotAPicture, PictureError, PictureTooLarge
+from imgnom.community.images.errors import NoDecoder, NotAPicture, PictureError, PictureTooLarge
 from imgnom.community.images.forms import VISIBILITIES, PictureForm, errors_by_field
 from imgnom.community.images.models import Image
 from imgnom.community.images.public import change_words, display_size, original_of, upload_file
@@ -252,7 +252,10 @@ def file(request: Request, public_id: str, size: str) -> HttpResponseBase:
         raise Http404
     is_shared = image.visibility != "private"
     etag = _etag(image, size)
-    response = HttpResponse(status=304) if is_shared and _is_known(request, etag) else _bytes_of(image, size)
+    try:
+        response = HttpResponse(status=304) if is_shared and _is_known(request, etag) else _bytes_of(image, size)
+    except NoDecoder:
+        return plain(request, 503)
     response["Content-Security-Policy"] = SANDBOX
     # The lines to copy are for other people's pages; a private picture is for none.
     response["Cross-Origin-Resource-Policy"] = "cross-origin" if is_shared else "same-origin"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from imgnom.community.images.errors import PictureError, PictureTooLarge, WrongType
+from imgnom.community.images.errors import NoDecoder, PictureError, PictureTooLarge, WrongType
 from imgnom.community.images.take_in import MAX_BYTES
 from imgnom.web.uploads import MAX_HELD_BYTES
 from imgnom.web.words import say
@@ -56,6 +56,10 @@ _TOO_LARGE = say(
     ko=f"{MAX_MEGABYTES} MB까지 받습니다. 크기를 줄여 다시 올려 주세요.",
     en=f"Up to {MAX_MEGABYTES} MB. Make it smaller and upload it again.",
 )
+_NO_DECODER = say(
+    ko="지금은 사진을 열 수 없습니다. 파일 탓이 아닙니다. 잠시 뒤 다시 올려 주세요.",
+    en="Pictures cannot be opened just now. It is not your file: upload it again in a moment.",
+)
 _TOGETHER = say(
     ko=f"한 번에 모두 {MAX_MEGABYTES_TOGETHER} MB까지 받습니다. 이 파일은 따로 올려 주세요.",
     en=f"Up to {MAX_MEGABYTES_TOGETHER} MB at a time. Upload this one by itself.",
@@ -73,6 +77,8 @@ def refusal_words(error: PictureError) -> str:
     match error:
         case PictureTooLarge():
             return str(_TOGETHER if "together" in error.args else _TOO_LARGE)
+        case NoDecoder():
+            return str(_NO_DECODER)
         case WrongType():
             return str(_HEIC if "heic" in error.args else _TYPES)
         case _:

@@ -5,11 +5,13 @@ more than all of its queries (performance.md, C).
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from zlib import crc32
 
 from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 
 from imgnom.community.images.queries import Card
 from imgnom.community.images.words import removed_words as _removed_words
@@ -56,7 +58,10 @@ def shown_name(nickname: str | None, author_name: str) -> str:
     return nickname or author_name or str(_LEFT)
 
 
-def _tile(card: Card, *, lazy: bool) -> SafeString:
+@lru_cache(maxsize=4096)
+def _tile(card: Card, *, lazy: bool, language: str) -> SafeString:
+    """Kept in the process under all that it shows, so that a change or a removal never meets an old one."""
+    del language  # part of the key: the words below follow it
     if card.removed_reason:  # its files are gone: no picture is asked for
         return format_html(
             _GONE, _ratio(card), _mark(card), card.public_id, card.title or _NO_TITLE, shown_name(card.nickname, card.author_name)
@@ -70,7 +75,10 @@ def _tile(card: Card, *, lazy: bool) -> SafeString:
 @register.simple_tag
 def cloth(cards: Sequence[Card]) -> SafeString:
     """The tiles, sewn into rows. The first of them come without waiting to be scrolled to."""
-    tiles = format_html_join("", "{}", ((_tile(card, lazy=place >= AT_ONCE),) for place, card in enumerate(cards)))
+    language = get_language() or ""
+    tiles = format_html_join(
+        "", "{}", ((_tile(card, lazy=place >= AT_ONCE, language=language),) for place, card in enumerate(cards))
+    )
     return format_html('<ul class="rows more">{}</ul>', tiles)
 
 
