@@ -132,6 +132,11 @@ def _message_id(letter: Letter) -> str:
     return f"<{named.hex()[:40]}@imgnom.invalid>"
 
 
+def _file_name(letter: Letter) -> str:
+    """Digits that sort by when the letter was queued, and are the same at every try."""
+    return f"{int(letter.starts_at.timestamp() * 1000):013d}{letter.pk % 1_000_000:06d}"
+
+
 def _compose(letter: Letter, *, now: datetime) -> EmailMessage:
     facts = dict(letter.facts) | {"base_url": settings.IMGNOM.base_url, "at": in_seoul(letter.starts_at)}
     if letter.token:
@@ -186,7 +191,7 @@ def deliver_mail(*, now: datetime, limit: int = 50) -> int:
         if letter is None:
             break
         try:
-            send(_compose(letter, now=now), name=f"{int(letter.starts_at.timestamp() * 1000):015d}-{letter.pk:09d}")
+            send(_compose(letter, now=now), name=_file_name(letter))
         except (NothingToSend, ValueMissing, RevealRefused, KeyDestroyed, KeyUnknown):
             end_letter(letter, now=now)
         except (VaultError, KeysError):
