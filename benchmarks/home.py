@@ -1,5 +1,6 @@
 """A throw-away or cached home, and Django started in it."""
 
+import hashlib
 import os
 import shutil
 import sys
@@ -28,6 +29,19 @@ def start_django(home: Path) -> None:
     from imgnom.site.serve import prepare
 
     prepare()
+
+
+def schema_mark() -> str:
+    """Changes whenever a migration or the seeding does, so that no home of other tables is ever taken for one of these."""
+    root = Path(__file__).resolve().parents[1]
+    paths = [*sorted((root / "src").rglob("migrations/*.py")), Path(__file__).with_name("seed.py")]
+    return hashlib.blake2b(b"".join(path.read_bytes() for path in paths), digest_size=4).hexdigest()
+
+
+def empty_home(name: str) -> Path:
+    """A folder of that name with nothing in it."""
+    shutil.rmtree(CACHE / name, ignore_errors=True)
+    return CACHE / name
 
 
 def copy_of(home: Path, target: Path) -> Path:

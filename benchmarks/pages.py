@@ -9,13 +9,14 @@ scaled by it before they are compared with a target.
 import io
 import random
 import re
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Figure, Section, Size, cpu_ms_each
-from benchmarks.home import CACHE, NOW, copy_of, say, start_django
+from benchmarks.home import CACHE, NOW, copy_of, say, schema_mark, start_django
 from benchmarks.server import serving
 
 FLOOR_THERE_MS = 0.12
@@ -24,9 +25,12 @@ DEEP_PAGES = 400
 
 def seeded_home(size: Size, *, comments: int, popular: int) -> Path:
     """A home with the community in it, made once and kept beside the benchmarks."""
-    home = CACHE / f"community-{size.pictures}-{comments}"
+    name = f"community-{size.pictures}-{comments}"
+    home = CACHE / f"{name}-{schema_mark()}"
     if (home / "seeded").exists():
         return home
+    for stale in CACHE.glob(f"{name}*"):
+        shutil.rmtree(stale)
     import subprocess
     import sys
 

@@ -11,7 +11,7 @@ import pyvips
 
 from benchmarks.corpus import photographs
 from benchmarks.figures import Figure, Section, Size, cpu_ms_each, timed
-from benchmarks.home import CACHE, NOW, start_django
+from benchmarks.home import NOW, empty_home, start_django
 
 # One cost of a whole 12-megapixel upload: half of what the cheapest peer needs for the thumbnail alone.
 MAX_UPLOAD_MS = 400
@@ -32,7 +32,7 @@ def bare(path: Path) -> None:
 
 
 def measure(size: Size) -> Section:
-    start_django(CACHE / "scratch-pipeline")
+    start_django(empty_home("scratch-pipeline"))
     from imgnom.community.images.public import upload_file
     from imgnom.community.members.public import create_confirmed_member
 
