@@ -14,7 +14,6 @@ from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import KeyDestroyed
 from imgnom.custody.vault.public import day_key, seal_rows_for_day
 from imgnom.policy.public import ends_at
-from imgnom.web.dates import in_seoul
 
 RECORD = {"member": "access_records_member", "visitor": "access_records_visitor"}
 MAX_AGENT_CHARS = 400
@@ -39,7 +38,8 @@ class Visit:
 
     @property
     def day(self) -> date:
-        return in_seoul(self.at).date()
+        """In the policy's zone, since its periods run there."""
+        return self.at.astimezone(ZoneInfo(policy_in_force().zone)).date()
 
 
 def bound_to(at: datetime, kind: str, subject: str | None, route: str) -> str:
