@@ -64,7 +64,7 @@ def signed_in(site: Site, browser: Browser, role: str) -> Any:
     page.goto(f"{site.address}/demo")
     login = login_of(site, role)
     if login:
-        page.locator(f'form:has(input[value="{login}"]) button').first.click()
+        page.locator(f'button[value="{login}"]').click()
         page.wait_for_load_state()
         page.locator('.banner button[value="refuse"]').click()
         page.wait_for_load_state()

@@ -73,7 +73,7 @@ def _worker(args: argparse.Namespace) -> int:
 
 def _rehearse(args: argparse.Namespace) -> int:
     if args.record:
-        _start_django()
+        _start_site()
         from imgnom.site.rehearsal.record import record_command
 
         return record_command(Path(args.record))
@@ -202,8 +202,13 @@ def _parser() -> argparse.ArgumentParser:
         "rehearse", _rehearse, "live through the years of a policy in a throw-away home and print the clause board"
     )
     rehearse.add_argument("--policy", metavar="FOLDER", help="a policy folder, or the name of a bundled one")
-    rehearse.add_argument("--sabotage", metavar="STEP", help="break one step and see its clause turn red")
+    rehearse.add_argument(
+        "--sabotage", metavar="STEP", action="append", default=[], help="break a step and see its clause turn red"
+    )
     rehearse.add_argument("--list", action="store_true", help="list the clauses and steps, do nothing")
+    rehearse.add_argument(
+        "--tell", action="store_true", help="show the outcome on the board of the site here (a demo's always)"
+    )
     rehearse.add_argument("--record", metavar="FILE", help=argparse.SUPPRESS)
     rehearse.add_argument("--keep", action="store_true", help="keep the throw-away home and say where it is")
     policy = verb("policy", _policy, "check, show, compare or approve policy files")
@@ -270,8 +275,9 @@ def _in_one_line(error: Exception) -> str | None:
     from django.db import OperationalError, ProgrammingError
 
     from imgnom.policy.public import PolicyError
+    from imgnom.site.rehearsal.house import HouseError
 
-    if isinstance(error, PolicyError | NoSite):
+    if isinstance(error, PolicyError | NoSite | HouseError):
         return str(error)
     if isinstance(error, OperationalError | ProgrammingError):
         text = str(error).partition("\n")[0]

@@ -255,6 +255,10 @@ def welcome() -> str:
 def serve(*, host: str, port: int, workers: int, with_worker: bool = True) -> int:
     held = hold_port(host, port)
     ensure_decoder()
+    if settings.IMGNOM.mode == "demo":
+        from imgnom.site.demo.prepare import clear_unfinished
+
+        clear_unfinished()
     prepare()
     if settings.IMGNOM.mode == "demo":
         from imgnom.site.demo.prepare import prepare_demo

@@ -89,9 +89,8 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 LOGIN_URL = "/login"
 
 _PREFIX = "__Host-" if IMGNOM.is_https else ""
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "imgnom.site.sessions"
 SESSION_COOKIE_NAME = f"{_PREFIX}imgnom_session"
-SESSION_COOKIE_AGE = 30 * 24 * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = IMGNOM.is_https

@@ -46,5 +46,6 @@ class LiveSession:
             return
         if now - row.last_seen >= (STAFF_TOUCH if staff else TOUCH_EVERY):
             MemberSession.objects.filter(pk=row.pk).update(last_seen=now, ends_at=record_end("session", now))
+            request.session.modified = True  # the browser's half lives on with it
         request.member = row.member
         request.actor = Actor(row.member.role, row.member.subject)

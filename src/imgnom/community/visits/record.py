@@ -13,7 +13,6 @@ from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import KeyDestroyed
 from imgnom.custody.vault.public import day_key, seal_rows_for_day
 from imgnom.policy.public import ends_at
-from imgnom.web.dates import in_seoul
 from imgnom.web.devices import describe
 
 RECORD = {"member": "access_records_member", "visitor": "access_records_visitor"}
@@ -39,7 +38,8 @@ class Visit:
 
     @property
     def day(self) -> date:
-        return in_seoul(self.at).date()
+        """In the policy's zone, since its periods run there."""
+        return self.at.astimezone(ZoneInfo(policy_in_force().zone)).date()
 
 
 def bound_to(at: datetime, kind: str, subject: str | None, route: str) -> str:

@@ -32,7 +32,12 @@ CAPTIONS: dict[str, tuple[str, str, str, str]] = {
 
 # login ID -> nickname
 CAST = {"haneul": "하늘바라기", "eunsu": "은수", "noeul": "노을지기", "gamnamu": "감나무집"}
-STAFF = {"demo-moderator": "moderator", "demo-officer": "officer", "demo-administrator": "administrator"}
+STAFF = {
+    "demo-moderator": "moderator",
+    "demo-officer": "officer",
+    "demo-administrator": "administrator",
+    "demo-auditor": "auditor",
+}
 
 COMMENTS = (
     ("jirisan-dawn", "은수", "빛이 넘어오는 순간을 잘 기다리셨네요."),

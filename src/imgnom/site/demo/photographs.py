@@ -6,6 +6,7 @@ of ours; uploads never reach that loader.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pyvips
@@ -58,6 +59,19 @@ def _degrees(value: float) -> str:
     return f"{whole}/1 {minutes}/1 {seconds}/100"
 
 
+def _packet(latitude: float, longitude: float) -> bytes:
+    """The same place once more, as programs write it (XMP)."""
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:exif="http://ns.adobe.com/exif/1.0/" '
+        f'exif:GPSLatitude="{_minutes(latitude)}N" exif:GPSLongitude="{_minutes(longitude)}E"/></rdf:RDF></x:xmpmeta>'
+    ).encode()
+
+
+def _minutes(value: float) -> str:
+    return f"{int(value)},{(value - int(value)) * 60:.4f}"
+
+
 def _with_camera_data(image: pyvips.Image, latitude: float, longitude: float) -> pyvips.Image:
     made = image.copy()
     text = pyvips.GValue.gstr_type
@@ -72,6 +86,7 @@ def _with_camera_data(image: pyvips.Image, latitude: float, longitude: float) ->
         ("exif-ifd3-GPSLongitude", _degrees(longitude)),
     ):
         made.set_type(text, name, value)
+    made.set_type(pyvips.GValue.blob_type, "xmp-data", _packet(latitude, longitude))
     return made
 
 
@@ -85,6 +100,7 @@ def _encode(image: pyvips.Image, kind: str) -> bytes:
     return bytes(image.write_to_buffer(f".{kind}", keep="all", **options))
 
 
+@cache
 def sample_photograph() -> Photograph:
     """One JPEG with a place, a time and a camera in it, for trying the removal by hand."""
     image = _with_camera_data(_render("hangang", 2400), 37.528, 126.934)

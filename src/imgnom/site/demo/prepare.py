@@ -5,10 +5,13 @@ Everything goes through the same use cases as a stranger's sign-up and upload: n
 
 import json
 import secrets
+import shutil
 import sys
 from pathlib import Path
 
 from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
 
 from imgnom.community.comments.public import write_comment
 from imgnom.community.images.public import upload_file
@@ -62,10 +65,33 @@ def _hang(author: MemberCard, file: Photograph, *, title: str, alt: str, tags: s
     ).public_id
 
 
+def _unfinished() -> Path:
+    """Stands while the cast is being made: whoever was stopped meanwhile begins anew."""
+    return Path(settings.IMGNOM.home) / "demo-unfinished"
+
+
+def clear_unfinished() -> None:
+    """What a start that was stopped half-way left is taken away. Nobody has used it: its doors never opened."""
+    if not _unfinished().exists():
+        return
+    for alias in connections:
+        if connections[alias].introspection.table_names():
+            call_command("flush", database=alias, interactive=False, verbosity=0)
+    connections.close_all()
+    for key in settings.IMGNOM.keyring.glob("*.key"):
+        if key != settings.IMGNOM.secret_key_file:
+            key.unlink()
+    for folder in ("media", "outbox", "cache"):
+        shutil.rmtree(Path(settings.IMGNOM.home) / folder, ignore_errors=True)
+    cast_file().unlink(missing_ok=True)
+    _unfinished().unlink()
+
+
 def prepare_demo() -> None:
     if cast_file().exists():
         return
     print("imgnom: making the demo's people and pictures (once) …", file=sys.stderr, flush=True)
+    _unfinished().touch()
     members, facts = _make_cast()
     ids: dict[str, str] = {}
     for stem, file in photographs():
@@ -78,3 +104,4 @@ def prepare_demo() -> None:
     partial = cast_file().with_suffix(".part")
     partial.write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
     partial.replace(cast_file())
+    _unfinished().unlink()

@@ -7,38 +7,57 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email import policy as mail_policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from imgnom.policy.public import Policy
 from imgnom.site.rehearsal.board import Board
-from imgnom.site.rehearsal.canaries import Person
-from imgnom.site.rehearsal.hunt import Find, Hunt
+from imgnom.site.rehearsal.canaries import Person, network_address
+from imgnom.site.rehearsal.house import House
+from imgnom.site.rehearsal.hunt import Canary, Find, Hunt
+from imgnom.site.rehearsal.sabotage import hidden_from_the_worker
 from imgnom.site.rehearsal.visitor import Visitor
 
-SEOUL = ZoneInfo("Asia/Seoul")
 SETTLE_SECONDS = 10.0
 CODE = re.compile(r"\b(\d{6})\b")
 VERIFIER = Path(__file__).resolve().parents[4] / "tools" / "verify_ledger.py"
-# Tables that a scene counts; the names are ours, so none is ever put together from what somebody typed.
-COUNTED = {
+
+
+# What scenes count, so that no statement is ever put together from what somebody typed. Each takes instants.
+COUNTS = {
     "pending registrations": ("default", "members_pendingregistration"),
+    "pending registrations of": ("default", "members_pendingregistration WHERE starts_at = %s AND NOT confirmed"),
+    "pending registrations past their end": ("default", "members_pendingregistration WHERE ends_at <= %s"),
+    "codes past their end": ("default", "members_coderequest WHERE ends_at <= %s"),
+    "sessions past their end": ("default", "members_membersession WHERE ends_at <= %s"),
+    "letters": ("default", "members_letter"),
+    "letters of": ("default", "members_letter WHERE starts_at = %s"),
+    "members' access records of": (
+        "logs",
+        "visits_accessrecord JOIN visits_recordday day ON day.id = record_day_id WHERE klass = 'member' AND at = %s",
+    ),
+    "visitors' access records of": (
+        "logs",
+        "visits_accessrecord JOIN visits_recordday day ON day.id = record_day_id WHERE klass = 'visitor' AND at = %s",
+    ),
+    "proofs of consent of": ("vault", "consent_consent WHERE starts_at = %s"),
     "handler records": ("default", "moderation_handlerrecord"),
-    "archived values": ("archive", "archive_archivedvalue"),
-    "access records": ("logs", "visits_accessrecord"),
-    "destructions": ("ledger", "ledger_destruction"),
+    "handler records of": ("default", "moderation_handlerrecord WHERE at = %s"),
+    "rights granted at": ("default", "moderation_rightgrant WHERE at = %s"),
 }
 
 
 class Progress(Protocol):
     def expect(self, steps: int) -> None: ...
 
-    def step(self, number: int, words: str) -> None: ...
+    def say(self, words: str) -> None: ...
 
 
 @dataclass
@@ -46,34 +65,53 @@ class Stage:
     """One rehearsal while it runs. `at` is where its clock stands; the site reads the same instant from the file."""
 
     policy: Policy
-    home: Path
-    port: int
+    house: House
     board: Board
     bar: Progress
     at: datetime
-    sabotage: str | None
-    old_copy: Path
+    sabotage: tuple[str, ...]
     people: dict[str, Person] = field(default_factory=dict)
     browsers: dict[str, Visitor] = field(default_factory=dict)
+    # When something began whose end the calendar looks at.
     marks: dict[str, datetime] = field(default_factory=dict)
-    steps: int = 0
+    # Browsers that signed in and wait for one look each.
+    waiting: list[Visitor] = field(default_factory=list)
+    # Sabotage: records that the worker does not get to see.
+    forgotten: tuple[str, ...] = ()
+
+    @property
+    def home(self) -> Path:
+        return self.house.home
+
+    @property
+    def old_copy(self) -> Path:
+        return self.house.old_copy
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.policy.zone)
 
     @property
     def leavers(self) -> list[Person]:
         return [person for person in self.people.values() if person.choice]
 
-    def visitor(self, agent: str, *, language: str = "ko") -> Visitor:
-        return Visitor(self.port, agent=agent, language=language)
+    def visitor(self, agent: str, *, language: str = "ko", address: str = "") -> Visitor:
+        """A browser, somewhere in the world: each has a network of its own."""
+        return Visitor(self.house.port, agent=agent, language=language, address=address or network_address())
+
+    def browser_of(self, person: Person) -> Visitor:
+        """One more browser of this person, not signed in."""
+        return self.visitor(person.agent, address=person.address)
 
     def say(self, words: str) -> None:
-        self.steps += 1
-        self.bar.step(self.steps, f"{self.at.astimezone(SEOUL):%Y-%m-%d} {words}")
+        self.bar.say(f"{self.at.astimezone(self.zone):%Y-%m-%d} {words}")
 
     def prove(self, clauses: str, ok: object, words: str, broken: str = "") -> None:
         """One look for each clause id in `clauses`; `broken` says what was found instead."""
-        self.board.prove(clauses, ok=bool(ok), words=words if ok or not broken else broken, at=self.at)
+        said = words if ok else broken or f"not so: {words}"
+        self.board.prove(clauses, ok=bool(ok), words=said, at=self.at)
 
-    # ── time and work ────────────────────────────────────────────────────────────────────────────────────────────
+    # ── time and work ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def move_to(self, instant: datetime) -> None:
         """Forward only, as the site's own clock goes, and not before the site has written what it saw until now."""
@@ -85,13 +123,16 @@ class Stage:
         partial.write_text(self.at.isoformat(), encoding="ascii")
         partial.replace(self.home / "clock")
 
+    def wait(self, **time_: float) -> None:
+        self.move_to(self.at + timedelta(**time_))
+
     def let_visits_settle(self) -> None:
         """The site writes visits a moment after it answered; a clock that leaps years must not leap over that moment."""
         from imgnom.community.visits.public import visits_waiting
 
         deadline = time.monotonic() + SETTLE_SECONDS
         while visits_waiting(self.home / "cache") and time.monotonic() < deadline:
-            time.sleep(0.02)
+            time.sleep(0.01)
 
     def work(self) -> None:
         """One round of the worker without its destructions: mail, withdrawals, ledger."""
@@ -109,68 +150,78 @@ class Stage:
         self.let_visits_settle()
         from imgnom.procedures.retention.public import run_due
 
-        report = run_due(now=self.at)
+        with hidden_from_the_worker(self.forgotten):
+            report = run_due(now=self.at)
         self.prove("A4.0", not report.errors, "the work that was due ran without an error", f"errors: {report.errors}")
         self.work()
 
-    # ── letters ──────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── letters ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def letters(self) -> list[EmailMessage]:
+        """Everything that has been sent, oldest first, and taken out of the box, as people would."""
+        self.work()
+        found = []
+        for file in sorted((self.home / "outbox").glob("*.eml")):
+            found.append(message_from_bytes(file.read_bytes(), policy=mail_policy.default))
+            file.unlink()
+        return found
+
+    def letters_to(self, address: str) -> list[str]:
+        """The words of the letters to one address; the others are thrown away."""
+        texts = []
+        for letter in self.letters():
+            body = letter.get_body(("plain",))
+            if address in str(letter["To"]) and body is not None:
+                texts.append(f"{letter['Subject']}\n{body.get_content()}")
+        return texts
 
     def code_for(self, address: str) -> str:
-        """The code in the newest letter to an address; all letters are taken out of the box, as a person would."""
-        self.work()
-        code = ""
-        for file in sorted((self.home / "outbox").glob("*.eml")):
-            letter = message_from_bytes(file.read_bytes(), policy=mail_policy.default)
-            body = letter.get_body(("plain",))
-            found = CODE.search(body.get_content()) if body else None
-            if address in str(letter["To"]) and found:
-                code = found.group(1)
-            file.unlink()
-        return code
+        """The code in the newest letter to an address; empty without one."""
+        codes = [found.group(1) for text in self.letters_to(address) if (found := CODE.search(text))]
+        return codes[-1] if codes else ""
 
-    def empty_letterbox(self) -> None:
-        for file in (self.home / "outbox").glob("*.eml"):
-            file.unlink()
+    # ── bytes and rows ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    # ── bytes and rows ───────────────────────────────────────────────────────────────────────────────────────────
-
-    def hunt(self, values: Mapping[str, str]) -> list[Find]:
+    def hunt(self, values: Mapping[str, Canary]) -> list[Find]:
         from django.db import connections
 
         # Reading a SQLite file and closing it drops this process's locks on it: no connection may be open meanwhile.
         connections.close_all()
         return Hunt(values).files(self.home)
 
-    def nothing_of(self, clauses: str, values: Mapping[str, str], words: str) -> None:
+    def nothing_of(self, clauses: str, values: Mapping[str, Canary], words: str) -> None:
         found = self.hunt(values)
-        shown = ", ".join(f"{find.canary} as {find.form} in {find.file}" for find in found[:4])
-        self.prove(clauses, not found, words, f"{words}: but found {shown}")
+        shown = ", ".join(f"{find.canary} ({find.form}) in {find.file}" for find in found[:4])
+        self.prove(clauses, not found, words, f"found {shown}")
 
-    def count(self, what: str) -> int:
+    def count(self, what: str, *instants: datetime) -> int:
+        """How many rows there are of one of COUNTS."""
         from django.db import connections
 
-        alias, table = COUNTED[what]
+        alias, rows = COUNTS[what]
+        adapt = connections[alias].ops.adapt_datetimefield_value
         with connections[alias].cursor() as cursor:
-            cursor.execute(f'SELECT COUNT(*) FROM "{table}"')  # noqa: S608 - one of COUNTED
+            cursor.execute(f"SELECT COUNT(*) FROM {rows}", [adapt(at) for at in instants])  # noqa: S608 - one of COUNTS
             return int(cursor.fetchone()[0])
 
-    def archived(self) -> list[tuple[str, str]]:
-        """(reference, item) of every value in the separate store."""
+    def archived(self) -> list[tuple[str, str, datetime | None]]:
+        """(reference, item, end) of every value in the separate store."""
         from django.db import connections
 
         with connections["archive"].cursor() as cursor:
-            cursor.execute("SELECT archive_ref, item FROM archive_archivedvalue")
-            return [(str(ref), str(item)) for ref, item in cursor.fetchall()]
+            cursor.execute("SELECT archive_ref, item, ends_at FROM archive_archivedvalue")
+            return [
+                (str(ref), str(item), end and datetime.fromisoformat(str(end)).replace(tzinfo=UTC))
+                for ref, item, end in cursor.fetchall()
+            ]
 
     def copy_stores(self) -> None:
         """An old copy of every store, made as a backup would be, beside a running site."""
         folder = self.old_copy / "db"
         folder.mkdir()
         for file in (self.home / "db").glob("*.sqlite3"):
-            source, target = sqlite3.connect(file), sqlite3.connect(folder / file.name)
-            source.backup(target)
-            source.close()
-            target.close()
+            with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(folder / file.name)) as target:
+                source.backup(target)
         shutil.copytree(self.home / "media", self.old_copy / "media")
 
     def outsider_accepts(self, key: Path, what: Path) -> bool:

@@ -1,44 +1,69 @@
-"""What happens in a rehearsal, in order: join, upload, look, leave in each way, and every due date up to five years on.
+"""What happens in a rehearsal, in order: join, upload, look, leave in each way, and every due date of the policy.
 
 The site runs for real beside this process; the story visits it over HTTP, moves its clock, does the worker's rounds
 itself (so that it can also look while no worker ran) and searches every byte under the home after each step.
 """
 
-from imgnom.site.rehearsal import calendar, joining, leaving, living, outsiders, strangers
+from imgnom.site.rehearsal.sabotage import SABOTAGES
+from imgnom.site.rehearsal.scenes import (
+    board,
+    calendar,
+    cookies,
+    correcting,
+    desk,
+    guessing,
+    hunter,
+    joining,
+    leaving,
+    ledger,
+    looking_for,
+    old_copies,
+    reading,
+    twins,
+    uploading,
+    worker,
+)
 from imgnom.site.rehearsal.stage import Stage
 
-# step -> what is broken on purpose; each must turn a clause red
-SABOTAGES = {
-    "destroy-keys": "keys stay after a withdrawal",
-    "archive-deadline": "the archive is not emptied on its day",
-    "access-records": "access records stay past their day",
-    "ledger": "one entry of the ledger is changed",
-    "strip": "a canary is written beside the pictures",
-}
-CAST = (("keeper", "keep"), ("nameless", "anonymise"), ("eraser", "delete"), ("stayer", None))
-STEPS = 31
+# name, choice at leaving, with private pictures
+CAST = (
+    ("keeper", "keep", True),
+    ("nameless", "anonymise", True),
+    ("eraser", "delete", True),
+    ("lightfoot", "keep", False),
+    ("stayer", None, True),
+)
+STEPS_BESIDE_THE_CALENDAR = 32
 
 
 def tell(stage: Stage) -> None:
-    stage.bar.expect(STEPS)
-    strangers.hunter_is_not_blind(stage)
-    strangers.pages_without_an_account(stage)
-    strangers.cookies_are_asked_for(stage)
-    for name, choice in CAST:
+    stage.marks["first"] = stage.at
+    stage.bar.expect(STEPS_BESIDE_THE_CALENDAR + calendar.count_looks(stage.policy))
+    hunter.is_not_blind(stage)
+    reading.reads_without_an_account(stage)
+    cookies.are_asked_for(stage)
+    for name, choice, _ in CAST:
         joining.joins(stage, name, choice)
-    for name, _ in CAST:
-        living.uploads_and_comments(stage, stage.people[name])
     joining.wanders_off(stage)
     joining.is_too_young(stage)
-    living.hidden_values_stay_hidden(stage)
-    living.the_desk(stage)
+    joining.waits_with_the_code(stage)
+    for name, _, with_private in CAST:
+        uploading.uploads_and_comments(stage, stage.people[name], with_private=with_private)
+    uploading.stays_hidden(stage)
+    desk.staff_look(stage)
+    guessing.guesses(stage)
+    calendar.begin(stage)
     stage.copy_stores()
-    living.reads_and_corrects(stage)
-    for person in stage.leavers:
-        leaving.leaves(stage, person)
-    leaving.is_looked_for(stage)
+    correcting.reads_and_corrects(stage)
+    leaving.all_leave(stage)
+    looking_for.those_who_left(stage)
+    stage.forgotten = tuple(record for step in stage.sabotage for record in SABOTAGES[step].forgotten)
     calendar.due_dates(stage)
-    joining.comes_twice(stage)
-    outsiders.old_copies_stay_shut(stage)
-    outsiders.board(stage)
-    outsiders.ledger(stage)
+    stage.forgotten = ()
+    twins.come(stage)
+    old_copies.stay_shut(stage)
+    worker.sleeps(stage)
+    board.is_red(stage)
+    worker.makes_good(stage)
+    board.is_green(stage)
+    ledger.is_verified(stage)

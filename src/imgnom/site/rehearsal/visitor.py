@@ -34,15 +34,20 @@ class Answer:
 
 
 class Visitor:
-    def __init__(self, port: int, *, agent: str, language: str = "ko") -> None:
+    """One browser. `address` is where it says to be, by the words of a proxy."""
+
+    def __init__(self, port: int, *, agent: str, language: str = "ko", address: str = "") -> None:
         self._port = port
         self._agent = agent
+        self._address = address
         self._language = language
         self.cookies: dict[str, str] = {}
 
     def _ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_SECONDS)
         sent = {"User-Agent": self._agent, "Accept-Language": self._language, "Accept": "text/html"} | (headers or {})
+        if self._address:
+            sent["X-Forwarded-For"] = self._address
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         connection.request(method, path, body=body, headers=sent)
