@@ -38,7 +38,7 @@ OPERATORS = """
 extends = "imgnom"
 id = "operators-own"
 zone = "Pacific/Kiritimati"
-remove = ["purposes.demographic_ads", "consents.demographic_ads"]
+remove = ["uses.age_band_and_region.demographic_ads", "purposes.demographic_ads", "consents.demographic_ads"]
 [items.phone]
 label = { ko = "전화번호", en = "phone" }
 category = "pd:TelephoneNumber"

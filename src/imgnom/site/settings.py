@@ -60,6 +60,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "imgnom.web.uploads.UploadsInMemory",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "imgnom.web.middleware.NoNulCharacters",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "imgnom.community.members.middleware.LiveSession",
     "imgnom.community.visits.middleware.RecordVisit",

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from imgnom.community.members.public import (
     STAFF_ROLES,
+    MailboxTaken,
     NicknameTaken,
     UsernameTaken,
     canonical_username,
@@ -34,7 +35,7 @@ def add_staff(args: argparse.Namespace) -> int:
     at = now()
     try:
         made = create_staff(login=login, role=args.role, now=at)
-    except (UsernameTaken, NicknameTaken):
+    except (UsernameTaken, NicknameTaken, MailboxTaken):
         return _refuse(args, "somebody has this login already; nothing was changed.", 1)
     record_grant(subject=made.subject, role=made.role, change="granted", by="command line", now=at)
     facts = {"login": made.login, "role": made.role, "enrolment_url": settings.IMGNOM.base_url + made.enrolment_path}

@@ -5,10 +5,10 @@ that the policy does not list (A8.0, A8.1).
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
@@ -99,6 +99,36 @@ class OnlyDeclaredCookies:
                 del response.cookies[name]
                 log.warning("a cookie that nobody declared or chose was held back")
         return response
+
+
+class NoNulCharacters:
+    """U+0000 is on no keyboard, and PostgreSQL keeps no text with it: no address has it, and what was typed loses it.
+
+    Right before the view: what is sent is read once it is known who sends it, for that decides whether files are held.
+    """
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Request) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: Request, view: object, args: object, kwargs: Mapping[str, object]) -> None:
+        request.GET = _without_nul(request.GET)  # type: ignore[assignment]  # django-stubs: immutable, which it is
+        if request.method == "POST":
+            request.POST = _without_nul(request.POST)  # type: ignore[assignment]
+        if any(isinstance(value, str) and "\0" in value for value in kwargs.values()):
+            raise Http404
+
+
+def _without_nul(typed: QueryDict) -> QueryDict:
+    if not any("\0" in text for name, values in typed.lists() for text in (name, *values)):
+        return typed
+    kept = QueryDict(mutable=True, encoding=typed.encoding)
+    for name, values in typed.lists():
+        kept.setlist(name.replace("\0", ""), [value.replace("\0", "") for value in values])
+    kept._mutable = False
+    return kept
 
 
 class ChosenLanguage:

@@ -4,10 +4,11 @@ import html
 import re
 from dataclasses import replace
 from datetime import datetime
+from typing import cast
 
 import pytest
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
 from pytest_django import Settings
@@ -16,7 +17,8 @@ from imgnom.community.members.public import create_confirmed_member
 from imgnom.site.clock import set_clock
 from imgnom.web import fragments
 from imgnom.web.cookies import read_cookie, write_cookie
-from imgnom.web.middleware import OnlyDeclaredCookies, SecurityHeaders
+from imgnom.web.middleware import NoNulCharacters, OnlyDeclaredCookies, SecurityHeaders
+from imgnom.web.requests import Request
 from imgnom.web.templatetags.web import copy_box, error_summary, field_row, picture
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -285,3 +287,23 @@ def test_a_picture_keeps_its_room_before_it_comes() -> None:
     assert text.count("<rect") == 7
     assert "<script>" not in text
     assert "style=" not in text
+
+
+@pytest.mark.clause("A1.1")
+def test_what_was_typed_loses_its_nul_and_no_address_has_one() -> None:
+    seen: list[tuple[str, dict[str, object]]] = []
+
+    def view(request: HttpRequest) -> HttpResponse:
+        seen.append((request.method or "", {"q": request.GET.getlist("q"), "body": request.POST.getlist("body")}))
+        return HttpResponse()
+
+    layer = NoNulCharacters(view)
+    for asked in (
+        RequestFactory().get("/search?q=a%00b&q=c"),
+        RequestFactory().post("/search?q=%00", {"bo\0dy": "\0x", "body": "y"}),
+    ):
+        layer.process_view(cast(Request, asked), view, (), {})
+        view(asked)
+    with pytest.raises(Http404):
+        layer.process_view(cast(Request, asked), view, (), {"public_id": "a\0"})
+    assert seen == [("GET", {"q": ["ab", "c"], "body": []}), ("POST", {"q": [""], "body": ["y"]})]

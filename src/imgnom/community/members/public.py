@@ -16,7 +16,14 @@ from imgnom.community.members.endings import (
     remove_member,
 )
 from imgnom.community.members.enter import start_session
-from imgnom.community.members.errors import CodeWrong, LoginWrong, MemberError, NicknameTaken, UsernameTaken
+from imgnom.community.members.errors import (
+    CodeWrong,
+    LoginWrong,
+    MailboxTaken,
+    MemberError,
+    NicknameTaken,
+    UsernameTaken,
+)
 from imgnom.community.members.forms import check_email
 from imgnom.community.members.join import (
     MemberCard,
@@ -35,7 +42,7 @@ from imgnom.custody.vault.public import find_subject
 from imgnom.web.requests import Request
 
 __all__ = [
-    "STAFF_IDLE", "STAFF_ROLES", "CodeWrong", "LoginWrong", "MemberCard", "MemberError", "NicknameTaken", "UsernameTaken", "begin_email_change",
+    "STAFF_IDLE", "STAFF_ROLES", "CodeWrong", "LoginWrong", "MailboxTaken", "MemberCard", "MemberError", "NicknameTaken", "UsernameTaken", "begin_email_change",
     "canonical_username", "change_nickname", "check_email", "check_nickname", "confirm_email_change", "create_confirmed_member", "create_staff",
     "deliver_mail", "destroy_codes", "destroy_letters", "destroy_registrations", "destroy_sessions", "due_codes", "due_letters",
     "due_registrations", "due_sessions", "end_all_sessions", "end_session", "held_dates", "mark_withdrawn", "member_by_id", "member_by_nickname",

@@ -33,7 +33,10 @@ VERIFIER = Path(__file__).resolve().parents[4] / "tools" / "verify_ledger.py"
 # What scenes count, so that no statement is ever put together from what somebody typed. Each takes instants.
 COUNTS = {
     "pending registrations": ("default", "members_pendingregistration"),
-    "pending registrations of": ("default", "members_pendingregistration WHERE starts_at = %s AND NOT confirmed"),
+    "pending registrations of": (
+        "default",
+        "members_pendingregistration WHERE starts_at = %s AND state <> 'confirmed'",
+    ),
     "pending registrations past their end": ("default", "members_pendingregistration WHERE ends_at <= %s"),
     "codes past their end": ("default", "members_coderequest WHERE ends_at <= %s"),
     "sessions past their end": ("default", "members_membersession WHERE ends_at <= %s"),
