@@ -38,7 +38,10 @@ OPERATORS = """
 extends = "imgnom"
 id = "operators-own"
 zone = "Pacific/Kiritimati"
-remove = ["uses.age_band_and_region.demographic_ads", "purposes.demographic_ads", "consents.demographic_ads"]
+remove = [
+  "items.age_band_and_region", "uses.age_band_and_region.demographic_ads", "purposes.demographic_ads", "records.demographics",
+  "consents.demographic_ads",
+]
 [items.phone]
 label = { ko = "전화번호", en = "phone" }
 category = "pd:TelephoneNumber"
