@@ -454,3 +454,16 @@ def test_an_unknown_address_is_404_for_everybody_and_kept_by_nobody(world: World
             if answer.status_code != 404 or (path[:4] != "/sta" and "no-store" not in answer["Cache-Control"]):
                 wrong.append(f"{path} by {person}: {told(answer)}, {answer.get('Cache-Control')}")
     assert wrong == []
+
+
+@pytest.mark.clause("C2")
+def test_no_field_of_any_form_breaks_on_a_character_that_a_store_does_not_take(world: World) -> None:
+    """PostgreSQL takes no text with U+0000; lone surrogates are no text anywhere."""
+    wrong = []
+    for route, rule in MATRIX.items():
+        for person in ("anonymous", "member", "administrator"):
+            body = dict.fromkeys(rule.body, "a\x00b") | {"next": "/\0", "login": "\0", "password": "\0", "q": "\0"}
+            answer = world.ask(person, "POST", world.address(route) + "?q=%00&after=%00&lang=%00%ED%A0%80", body=body)
+            if answer.status_code >= 500:
+                wrong.append(f"POST /{route} by {person}: {told(answer)}")
+    assert wrong == []

@@ -58,15 +58,6 @@ def test_the_list_of_commands_and_a_wrong_one(site: Site) -> None:
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["backup", "restore"])
-def test_what_is_not_built_yet_says_so_and_does_nothing(site: Site, verb: str, tmp_path: Path) -> None:
-    done = site.command(verb, str(tmp_path / "x"), "--keys", str(tmp_path / "y"), "--json")
-    assert done.returncode == 2
-    assert "not built yet" in done.stderr
-    assert json.loads(done.stdout)["ok"] is False
-    assert not list(tmp_path.iterdir())
-
-
 def test_policy_needs_no_site_and_names_file_and_key_of_a_fault(site: Site, tmp_path: Path) -> None:
     bare = Site(tmp_path / "nowhere", 0, environment(tmp_path / "nowhere"))
     assert facts(bare, "policy", "check")["ok"] is True
@@ -161,7 +152,7 @@ def test_check_and_doctor_are_green_on_a_sound_site(site: Site) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("retention", "due"), ("retention", "run"), ("ledger", "verify"), ("keys", "status"), ("check",), ("staff", "add", "--login", "a.bc", "--role", "officer")],
+    [("retention", "due"), ("retention", "run"), ("ledger", "verify"), ("keys", "status"), ("check",), ("backup", "x", "--keys", "y"), ("staff", "add", "--login", "a.bc", "--role", "officer")],
     ids=lambda arguments: " ".join(arguments[:2]),
 )  # fmt: skip
 def test_a_home_without_a_site_is_told_in_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:

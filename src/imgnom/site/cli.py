@@ -35,6 +35,9 @@ def _start_site() -> None:
     _start_django()
     from django.db import connections
 
+    from imgnom.site.occupied import occupy
+
+    occupy()
     if "keys_epoch" not in connections["keys"].introspection.table_names():
         raise NoSite("this home holds no site yet, or one of an older version. Start it once: imgnom serve")
 
@@ -59,8 +62,10 @@ def _serve(args: argparse.Namespace) -> int:
         if mode_of(os.environ) != "production":
             os.environ.setdefault("IMGNOM_BASE_URL", _address(args.host, args.port))
     _start_django()
+    from imgnom.site.occupied import occupy
     from imgnom.site.serve import serve
 
+    occupy()
     return serve(host=args.host, port=args.port, workers=args.workers, with_worker=not args.no_worker)
 
 
@@ -156,8 +161,22 @@ def _manage(args: argparse.Namespace) -> int:
     return 0
 
 
-def _not_yet(args: argparse.Namespace) -> int:
-    return _problem(args, f"{args.verb} is not built yet; see “Not yet” in docs/limits.md. Nothing was done.", status=2)
+def _backup(args: argparse.Namespace) -> int:
+    _start_site()
+    from imgnom.site.backup.command import backup_command
+
+    return backup_command(args)
+
+
+def _restore(args: argparse.Namespace) -> int:
+    # The stores may be broken or gone: that they answer is not asked here.
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imgnom.site.settings")
+    import django
+
+    django.setup()
+    from imgnom.site.backup.command import restore_command
+
+    return restore_command(args)
 
 
 def _problem(args: argparse.Namespace, words: str, *, status: int = 1) -> int:
@@ -239,13 +258,17 @@ def _parser() -> argparse.ArgumentParser:
     staff.add_argument("--role", required=True, help="moderator, officer, administrator or auditor")
     verb("check", _check, "check the invariants of the stores")
     verb("doctor", _doctor, "look at the installation and say what is missing")
-    for name, words in (
-        ("backup", "copy the stores, keys apart"),
-        ("restore", "bring a backup back, destructions replayed first"),
-    ):
-        later = verb(name, _not_yet, f"{words} (not built yet)")
-        later.add_argument("folder", nargs="?")
-        later.add_argument("--keys", metavar="DIR")
+    backup = verb("backup", _backup, "copy the stores and pictures, the keys apart, and read everything back")
+    backup.add_argument("folder", metavar="DIR", help="where the sets lie; each run adds one")
+    backup.add_argument("--keys", metavar="DIR2", required=True, help="where the one copy of the keys lies, apart")
+    restore = verb("restore", _restore, "bring a backup back, destructions replayed before the doors open")
+    restore.add_argument("folder", metavar="DIR", help="a set, or a folder of sets: then the newest good one")
+    restore.add_argument("--keys", metavar="DIR2", help="the copy of the keys; without it, the home's own")
+    restore.add_argument(
+        "--without-witness",
+        action="store_true",
+        help="take the set's ledger though nothing vouches that it is the newest",
+    )
     manage = verb("manage", _manage, "Django's own management commands", with_json=False)
     manage.add_argument("rest", nargs=argparse.REMAINDER)
     return parser
@@ -272,14 +295,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _in_one_line(error: Exception) -> str | None:
     """What an operator can mend is told in a line; anything else is a fault of ours and keeps its traceback."""
-    from django.db import OperationalError, ProgrammingError
+    from django.db import DatabaseError, OperationalError, ProgrammingError
 
     from imgnom.policy.public import PolicyError
     from imgnom.site.rehearsal.house import HouseError
 
     if isinstance(error, PolicyError | NoSite | HouseError):
         return str(error)
-    if isinstance(error, OperationalError | ProgrammingError):
+    if isinstance(error, OperationalError | ProgrammingError) or type(error) is DatabaseError:
         text = str(error).partition("\n")[0]
         return f"a store cannot be used: {text}"
     if "django.conf" not in sys.modules or not isinstance(error, _told_errors()):
@@ -290,6 +313,8 @@ def _in_one_line(error: Exception) -> str | None:
 def _told_errors() -> tuple[type[Exception], ...]:
     from imgnom.custody.keys.public import KeysError
     from imgnom.custody.ledger.public import LedgerError
+    from imgnom.site.backup.errors import BackupError
     from imgnom.site.clock import ClockWrong
+    from imgnom.site.occupied import HomeTaken
 
-    return KeysError, LedgerError, ClockWrong
+    return KeysError, LedgerError, ClockWrong, BackupError, HomeTaken

@@ -5,10 +5,13 @@ import sys
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from imgnom.community.images.public import WrongDecoder, check_decoder
 from imgnom.custody.in_force import policy_in_force, trouble
-from imgnom.custody.keys.public import KeysError, check_keyring
+from imgnom.custody.keys.public import KeysError, check_keyring, copy_status
+from imgnom.site.backup.last import backup_trouble, last_backup
+from imgnom.site.clock import now
 
 
 def _decoder() -> dict[str, Any]:
@@ -18,6 +21,21 @@ def _decoder() -> dict[str, Any]:
         return {"what": "libvips", "ok": False, "words": str(error)}
     walls = "behind walls" if facts["walls"] else "limited, but this kernel has no Landlock to keep it from files"
     return {"what": "libvips", "ok": True, "words": f"{'.'.join(map(str, facts['version']))}, {walls}"}
+
+
+def _backup() -> list[dict[str, Any]]:
+    """A backup that was asked for once must go on, and the copy of the keys with it (F19)."""
+    try:
+        copy = copy_status()
+    except DatabaseError:  # no site yet
+        return []
+    last, trouble = last_backup(), backup_trouble(now=now())
+    words = trouble or (f"{last.folder.name}, made at {last.at.isoformat()}" if last else "none was ever made here")
+    found = [{"what": "backup", "ok": not trouble, "words": words}]
+    if copy["folder"]:
+        problem = str(copy["problem"])
+        found.append({"what": "copy of the keys", "ok": not problem, "words": problem or str(copy["folder"])})
+    return found
 
 
 def examine() -> dict[str, Any]:
@@ -37,4 +55,5 @@ def examine() -> dict[str, Any]:
         findings.append({"what": "keyring", "ok": True, "words": "complete and ours"})
     except KeysError as error:
         findings.append({"what": "keyring", "ok": False, "words": str(error)})
+    findings += _backup()
     return {"ok": all(row["ok"] for row in findings), "findings": findings}

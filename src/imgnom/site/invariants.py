@@ -31,14 +31,10 @@ def _integrity() -> str:
 
 
 def _files() -> str:
+    """Display sizes are made again at need; the sealed original is the one that must be there."""
     for token, public_id in Image.objects.filter(removed_reason="").values_list("media_token", "public_id").iterator():
-        paths = (
-            media_path("originals", token),
-            media_path("derived", token, "thumbnail"),
-            media_path("derived", token, "preview"),
-        )
-        if not all(path.exists() for path in paths):
-            return f"picture {public_id} lacks a file"
+        if not media_path("originals", token).exists():
+            return f"picture {public_id} lacks its file"
     return ""
 
 
@@ -65,7 +61,7 @@ def _temporary() -> str:
 
 INVARIANTS = (
     ("I1", "every store is whole", _integrity),
-    ("I2", "every picture has its files", _files),
+    ("I2", "every picture has its file", _files),
     ("I4", "nobody is partly withdrawn", _withdrawals),
     ("I5", "destroyed keys stay destroyed", _keys),
     ("I6", "the ledger verifies", _ledger),

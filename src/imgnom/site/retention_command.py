@@ -71,6 +71,8 @@ def _run_words(facts: Mapping[str, Any]) -> str:
     lines += [f"certificate {number}" for number in facts["certificates"]]
     lines += [f"{step}: failed ({error}); it is tried again" for step, error in facts["errors"].items()]
     lines += [f"check failed: {name}; the board is red" for name in facts["failed_checks"]]
+    if facts["copy_problem"]:
+        lines.append(f"{facts['copy_problem']}; the key-encryption key before this turn had to stay")
     if facts["epoch"] is not None:
         lines.append(f"keys stand in epoch {facts['epoch']}")
     return "\n".join(lines) or "Nothing was due."

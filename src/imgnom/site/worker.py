@@ -19,6 +19,7 @@ from imgnom.community.members.public import deliver_mail
 from imgnom.custody.ledger.public import make_checkpoint, sequence
 from imgnom.procedures.proofs.public import check_promises
 from imgnom.procedures.retention.public import RetentionReport, resume_withdrawals, run_due, take_policy
+from imgnom.site.backup.last import backup_trouble
 from imgnom.site.clock import now_or_highest
 from imgnom.site.jump import jump_line, watch_for_jump
 from imgnom.site.lease import Lease, LeaseLost
@@ -91,6 +92,8 @@ class Worker:
             log.error("retention is tried again: %s", ", ".join(f"{k} {v}" for k, v in report.errors.items()))
         else:
             self._last_retention = at
+        if report.copy_problem:
+            log.error("%s; the key-encryption key before this turn had to stay", report.copy_problem)
         return report
 
     def _take_policy(self, at: datetime) -> None:
@@ -101,6 +104,8 @@ class Worker:
     def _check(self, at: datetime) -> None:
         failed = check_promises(now=at)
         self._last_checks = at
+        if trouble := backup_trouble(now=at):
+            log.error("%s", trouble)
         if failed:
             log.error("the board turned red: %s", ", ".join(failed))
 

@@ -102,9 +102,9 @@ class OnlyDeclaredCookies:
 
 
 class NoNulCharacters:
-    """U+0000 is on no keyboard, and PostgreSQL keeps no text with it: no address has it, and what was typed loses it.
+    """U+0000 is on no keyboard, and PostgreSQL takes no text with it: no address has it, and a question loses it.
 
-    Right before the view: what is sent is read once it is known who sends it, for that decides whether files are held.
+    Forms are left alone: each says itself what it does not take.
     """
 
     def __init__(self, get_response: Handler) -> None:
@@ -115,8 +115,6 @@ class NoNulCharacters:
 
     def process_view(self, request: Request, view: object, args: object, kwargs: Mapping[str, object]) -> None:
         request.GET = _without_nul(request.GET)  # type: ignore[assignment]  # django-stubs: immutable, which it is
-        if request.method == "POST":
-            request.POST = _without_nul(request.POST)  # type: ignore[assignment]
         if any(isinstance(value, str) and "\0" in value for value in kwargs.values()):
             raise Http404
 

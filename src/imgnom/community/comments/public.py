@@ -49,10 +49,13 @@ def change_comment(comment: Comment, *, body: str) -> bool:
 
 def delete_comment(comment: Comment, *, now: datetime, by: Actor) -> bool:
     """One's own comment is gone for good; False when it was gone already."""
+    number = comment.pk
     with transaction.atomic():
-        gone = bool(Comment.objects.filter(pk=comment.pk).delete()[0])
+        gone = bool(Comment.objects.filter(pk=number).delete()[0])
         if gone:
-            record_act(store="default", act="destroy_comments", clause="A2.1", by=by, now=now, items=["comment_text"])
+            record_act(
+                store="default", act="destroy_comments", clause="A2.1", by=by, now=now, items=["comment_text"], detail={"comment": number}
+            )  # fmt: skip
     compact("default")
     return gone
 
@@ -154,7 +157,9 @@ def remove_comment_by_staff(comment_id: int, *, reason: str, by: Actor, now: dat
             removed_reason=reason[:500], body="", author_name=""
         )
         if changed:
-            record_act(store="default", act="remove_comment", clause="A2.1", by=by, now=now, items=["comment_text"])
+            record_act(
+                store="default", act="remove_comment", clause="A2.1", by=by, now=now, items=["comment_text"], detail={"comment": comment_id}
+            )  # fmt: skip
     if changed:
         compact("default")
     return bool(changed)

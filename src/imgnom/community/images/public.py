@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from imgnom.community.images.after_restore import dead_pictures, file_owners, see_again_as
 from imgnom.community.images.decode import WrongDecoder, check_decoder
 from imgnom.community.images.embed import embed_of, file_urls, page_url
 from imgnom.community.images.errors import NotAPicture, PictureError, PictureTooLarge, WrongType
@@ -41,9 +42,14 @@ from imgnom.custody.vault.public import file_keys, open_file
 from imgnom.policy.public import Actor
 
 __all__ = [
-    "CleanText", "Image", "NotAPicture", "PictureError", "PictureTooLarge", "ShownPicture", "Taken", "WrongDecoder", "WrongType", "anonymise_images", "change_words", "check_decoder", "count_for", "delete_images", "delete_one", "display_size", "embed_of", "file_urls", "find_image", "hide_images", "keep_images", "keys_of_images", "newest_public_picture", "page_url", "remove_by_staff", "set_tags", "several_lines", "shown_picture", "sweep_orphans", "tags_of", "upload_file", "visible_image", "visible_images", "words_of", "zip_of",
+    "CHANGE_VISIBILITY", "CleanText", "Image", "NotAPicture", "PictureError", "PictureTooLarge", "ShownPicture", "Taken", "WrongDecoder",
+    "WrongType", "anonymise_images", "change_words", "check_decoder", "count_for", "dead_pictures", "delete_images", "delete_one",
+    "display_size", "embed_of", "file_owners", "file_urls", "find_image", "hide_images", "keep_images", "keys_of_images",
+    "newest_public_picture", "page_url", "remove_by_staff", "see_again_as", "set_tags", "several_lines", "shown_picture", "sweep_orphans",
+    "tags_of", "upload_file", "visible_image", "visible_images", "words_of", "zip_of",
 ]  # fmt: skip
 CHUNK = 100
+CHANGE_VISIBILITY = "change_visibility"
 # What nobody but the owner sees ends with the membership, whatever is chosen for the rest (A4.0).
 NEVER_KEPT = Q(visibility="private") | ~Q(removed_reason="")
 
@@ -101,7 +107,9 @@ def remove_by_staff(public_id: str, *, reason: str, by: Actor, now: datetime) ->
             removed_reason=reason[:500], description="", alt="", placeholder=""
         )
         if changed:
-            record_act(store="default", act="remove_picture", clause="A2.1", by=by, now=now, items=["image_file"])
+            record_act(
+                store="default", act="remove_picture", clause="A2.1", by=by, now=now, items=["image_file"], detail={"picture": public_id}
+            )  # fmt: skip
     image = find_image(public_id) if changed else None
     if image is not None:
         set_tags(image, "")
@@ -111,13 +119,22 @@ def remove_by_staff(public_id: str, *, reason: str, by: Actor, now: datetime) ->
     return bool(changed)
 
 
-def change_words(image: Image, *, title: str, description: str, alt: str, tags: str, visibility: str) -> None:
-    """The picture's words and who may see it are as given; no visibility given leaves it as it is."""
+def change_words(
+    image: Image, *, title: str, description: str, alt: str, tags: str, visibility: str, by: Actor, now: datetime
+) -> None:
+    """The picture's words and who may see it are as given; no visibility given leaves it as it is.
+
+    Who may see it stands in the ledger too, so that no older copy shows what was hidden since.
+    """
+    seen_by = visibility or image.visibility
     with transaction.atomic():
-        Image.objects.filter(pk=image.pk).update(
-            title=title, description=description, alt=alt, visibility=visibility or image.visibility
-        )
+        Image.objects.filter(pk=image.pk).update(title=title, description=description, alt=alt, visibility=seen_by)
         set_tags(image, tags)
+        if seen_by != image.visibility:
+            record_act(
+                store="default", act=CHANGE_VISIBILITY, clause="A2.1", by=by, now=now, items=["image_text"],
+                detail={"picture": image.public_id, "visibility": seen_by},
+            )  # fmt: skip
     compact("default")  # the words before are gone from the store's log too
 
 

@@ -204,7 +204,7 @@ def edit(request: MemberRequest, public_id: str) -> HttpResponse:
     if request.method == "POST":
         form = PictureForm(request.POST)
         if form.is_valid():
-            change_words(image, **form.cleaned_data)
+            change_words(image, **form.cleaned_data, by=request.actor, now=request.now)
             return see_other(f"/i/{public_id}")
     else:
         words = {name: getattr(image, name) for name in ("title", "description", "alt", "visibility")}

@@ -2,6 +2,12 @@
 
 from datetime import datetime
 
+from imgnom.community.members.after_restore import (
+    drop_dead_registrations,
+    drop_entries,
+    subjects_of_members,
+    subjects_of_registrations,
+)
 from imgnom.community.members.asked import registration_fields
 from imgnom.community.members.details import begin_email_change, change_nickname, confirm_email_change
 from imgnom.community.members.devices import is_new_device
@@ -42,12 +48,13 @@ from imgnom.custody.vault.public import find_subject
 from imgnom.web.requests import Request
 
 __all__ = [
-    "STAFF_IDLE", "STAFF_ROLES", "CodeWrong", "LoginWrong", "MailboxTaken", "MemberCard", "MemberError", "NicknameTaken", "UsernameTaken", "begin_email_change",
-    "canonical_username", "change_nickname", "check_email", "check_nickname", "confirm_email_change", "create_confirmed_member", "create_staff",
-    "deliver_mail", "destroy_codes", "destroy_letters", "destroy_registrations", "destroy_sessions", "due_codes", "due_letters",
-    "due_registrations", "due_sessions", "end_all_sessions", "end_session", "held_dates", "mark_withdrawn", "member_by_id", "member_by_nickname",
-    "member_by_subject", "nickname_key", "queue_letter", "queue_parting_letter", "recompute_member_ends", "registration_fields", "remove_member",
-    "role_of", "session_count", "sign_in_as_demo",
+    "STAFF_IDLE", "STAFF_ROLES", "CodeWrong", "LoginWrong", "MailboxTaken", "MemberCard", "MemberError", "NicknameTaken", "UsernameTaken",
+    "begin_email_change", "canonical_username", "change_nickname", "check_email", "check_nickname", "confirm_email_change", "create_confirmed_member",
+    "create_staff", "deliver_mail", "destroy_codes", "destroy_letters", "destroy_registrations", "destroy_sessions", "drop_dead_registrations",
+    "drop_entries", "due_codes", "due_letters", "due_registrations", "due_sessions", "end_all_sessions", "end_session", "held_dates",
+    "mark_withdrawn", "member_by_id", "member_by_nickname", "member_by_subject", "nickname_key", "queue_letter", "queue_parting_letter",
+    "recompute_member_ends", "registration_fields", "remove_member", "role_of", "session_count", "sign_in_as_demo", "subjects_of_members",
+    "subjects_of_registrations",
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from django.db.models import Count, Max, Min
 
+from imgnom.community.visits.after_restore import day_keys, drop_dead_days
 from imgnom.community.visits.models import AccessRecord, RecordDay
 from imgnom.community.visits.record import RECORD, Visit, bound_to, end_of, write_visits
 from imgnom.community.visits.writer import install_queue_writer, visits_waiting, writer
@@ -15,7 +16,8 @@ from imgnom.custody.vault.public import destroy_day_keys, open_rows_for_day
 from imgnom.policy.public import SYSTEM, last_day
 
 __all__ = [
-    "RecordRow", "RecordSpan", "Visit", "destroy_due_records", "due_records", "install_queue_writer", "recompute_records", "record_span", "record_visits", "records_of", "visits_waiting", "writer",
+    "RecordRow", "RecordSpan", "Visit", "day_keys", "destroy_due_records", "drop_dead_days", "due_records", "install_queue_writer",
+    "recompute_records", "record_span", "record_visits", "records_of", "visits_waiting", "writer",
 ]  # fmt: skip
 CHUNK = 2_000
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from imgnom.custody.archive.after_restore import archive_owners, drop_dead_entries
 from imgnom.custody.archive.models import ArchivedValue
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import compact, context, destroy_keys, find_or_create_key, keys_of, open_key
@@ -16,11 +17,14 @@ from imgnom.custody.vault.reveal import Personal, RevealRefused
 from imgnom.policy.public import Actor, Allow, Deny, Text, decide, ends_at
 
 __all__ = [
+    "KLASS",
     "DueArchive",
+    "archive_owners",
     "archive_subject",
     "archived_facts",
     "close_archive",
     "destroy_archive",
+    "drop_dead_entries",
     "due_archives",
     "open_archive",
     "recompute_archives",

@@ -8,8 +8,9 @@ from typing import NewType
 from django.db import transaction
 
 from imgnom.custody.keys import hazmat
-from imgnom.custody.keys.epochs import TURN_LOCK, current_epoch, kek_of
+from imgnom.custody.keys.epochs import CHUNK, TURN_LOCK, current_epoch, kek_of
 from imgnom.custody.keys.errors import KeyDestroyed, KeyUnknown
+from imgnom.custody.keys.kept_copy import copy_status
 from imgnom.custody.keys.models import DataKey, DestroyedKey, Epoch
 from imgnom.custody.outbox.public import record_act
 from imgnom.custody.transactions import hold_lock
@@ -71,12 +72,16 @@ def destroy_keys(key_ids: Iterable[str], *, now: datetime, by: Actor, clause: st
     """The rows are gone, tombstones stand in their place; how many still existed."""
     wanted = list(key_ids)
     with transaction.atomic(using="keys"):
-        alive = list(DataKey.objects.filter(key_id__in=wanted).values_list("key_id", flat=True))
-        if alive:
+        alive: list[str] = []
+        for start in range(0, len(wanted), CHUNK):
+            chunk = DataKey.objects.filter(key_id__in=wanted[start : start + CHUNK])
+            dying = list(chunk.values_list("key_id", flat=True))
             DestroyedKey.objects.bulk_create(
-                [DestroyedKey(key_id=k, destroyed_at=now) for k in alive], ignore_conflicts=True
+                [DestroyedKey(key_id=k, destroyed_at=now) for k in dying], ignore_conflicts=True
             )
-            DataKey.objects.filter(key_id__in=alive).delete()
+            chunk.delete()
+            alive += dying
+        if alive:
             record_act(store="keys", act="destroy_keys", clause=clause, by=by, now=now, detail={"keys": len(alive)})
     return len(alive)
 
@@ -87,6 +92,22 @@ def any_alive(key_ids: Iterable[str]) -> bool:
         DataKey.objects.filter(key_id__in=wanted[place : place + ASKED_AT_ONCE]).exists()
         for place in range(0, len(wanted), ASKED_AT_ONCE)
     )
+
+
+def alive_owners(klass: str) -> set[str]:
+    """Whose keys of this class are in the store."""
+    return set(DataKey.objects.filter(klass=klass).values_list("owner", flat=True))
+
+
+def alive_ids() -> set[str]:
+    return set(DataKey.objects.values_list("key_id", flat=True))
+
+
+def keys_by_owner(klass: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for owner, key_id in DataKey.objects.filter(klass=klass).values_list("owner", "key_id"):
+        found.setdefault(owner, []).append(key_id)
+    return found
 
 
 def count_revived() -> int:
@@ -107,4 +128,5 @@ def keys_status() -> dict[str, object]:
         "kinds": kinds,
         "destroyed": DestroyedKey.objects.count(),
         "waiting_for_a_turn": DataKey.objects.exclude(epoch=epoch.number).count() if epoch else 0,
+        "copy": copy_status(),
     }

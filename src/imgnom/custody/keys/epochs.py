@@ -1,8 +1,9 @@
 """Epochs: first keys, the check at the start, and the turn.
 
 Turn: write and sync the new KEK → say so in the store (fresh) → rewrap in chunks, each row carrying its epoch →
-no row of the old epoch left → new epoch current, old retired → destroy the old KEK file. Each step can be killed and
-repeated: while both files exist every row opens, and a file is destroyed only when no row needs it.
+no row of the old epoch left → new epoch current, old retired → the store's own copy renewed → destroy the old KEK file.
+Each step can be killed and repeated: while both files exist every row opens, and a file is destroyed only when neither
+a row nor the copy needs it.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from django.db.models import Max
 
 from imgnom.custody.keys import hazmat, keyring
 from imgnom.custody.keys.errors import KeyringMissing, KeyringWrong
+from imgnom.custody.keys.kept_copy import renew_copy
 from imgnom.custody.keys.models import DataKey, Epoch, KeyringMark
 from imgnom.custody.outbox.public import record_act
 from imgnom.custody.transactions import ensure_outermost, hold_lock
@@ -27,6 +29,7 @@ TURN_LOCK = "turn of the epoch"
 class TurnReport:
     epoch: int
     rewrapped: int
+    copy_problem: str = ""  # while it stands the old KEK does too
 
 
 def _kek_name(number: int) -> str:
@@ -144,7 +147,7 @@ def turn_epoch(*, now: datetime) -> TurnReport:
     """
     ensure_outermost("a turn of the epoch")
     with keyring.held_for_turn():
-        _sweep_retired()
+        _sweep_retired(now)
         current_epoch()
         number = _begin(now)
         rewrapped = _rewrap_all(number)
@@ -156,23 +159,29 @@ def turn_epoch(*, now: datetime) -> TurnReport:
             Epoch.objects.filter(number=number).update(state="current", begun_at=now)
             detail = {"epoch": number, "keys": rewrapped}
             record_act(store="keys", act="turn_epoch", clause="A4.2", by=SYSTEM, now=now, detail=detail)
-        _sweep_retired()
-    return TurnReport(number, rewrapped)
+        problem = _sweep_retired(now)
+    return TurnReport(number, rewrapped, problem)
 
 
-def _sweep_retired() -> None:
+def _sweep_retired(now: datetime) -> str:
+    """The KEKs that nothing needs any more are destroyed; or why they had to stay."""
     from imgnom.custody.keys.compact import compact
 
     retired = list(Epoch.objects.filter(state="retired"))
     if not retired:
-        return
+        return ""
     compact("keys")
+    problem = renew_copy(now=now)
+    if problem:
+        return problem
     for epoch in retired:
         if not DataKey.objects.filter(epoch=epoch.number).exists():
             keyring.destroy_key_file(_kek_name(epoch.number))
             epoch.delete()
+    return ""
 
 
 def last_turn() -> datetime | None:
-    row = Epoch.objects.filter(state="current", number__gt=1).first()
-    return row.begun_at if row else None
+    """Since when nothing that died can be opened: a KEK that had to stay still opens what died under it."""
+    oldest = Epoch.objects.filter(state__in=("current", "retired")).order_by("number").first()
+    return oldest.begun_at if oldest and oldest.number > 1 else None

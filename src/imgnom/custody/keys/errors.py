@@ -1,4 +1,4 @@
-"""KeysError: KeyUnknown, KeyDestroyed, KeyringMissing, KeyringWrong, SealBroken."""
+"""KeysError: KeyUnknown, KeyDestroyed, KeyringMissing, KeyringWrong, CopyUnusable, SealBroken."""
 
 
 class KeysError(Exception):
@@ -23,3 +23,7 @@ class KeyringWrong(KeysError):
 
 class SealBroken(KeysError):
     """A sealed value was changed, moved to another place, or belongs to another key."""
+
+
+class CopyUnusable(KeysError):
+    """The copy of the key store is missing, changed, of another site, or could not be written."""

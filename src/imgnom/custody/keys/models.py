@@ -57,3 +57,21 @@ class KeyringMark(models.Model):
 
     personal: dict[str, str] = {}
     not_personal = {"name": "the file", "fingerprint": "recognises it"}
+
+
+class KeysCopy(models.Model):
+    """Where the one copy of this store lies. It stands in the store itself, so that every machine knows of it."""
+
+    folder = models.CharField(max_length=1000)
+    serial = models.BigIntegerField()
+    made_at = models.DateTimeField()
+    problem = models.CharField(max_length=400, default="")
+
+    personal: dict[str, str] = {}
+    not_personal = {
+        "id": "always 1",
+        "folder": "a folder of the operator's",
+        "serial": "counts the copies",
+        "made_at": "when the last one was written",
+        "problem": "why the last one could not be renewed",
+    }

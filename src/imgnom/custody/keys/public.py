@@ -3,23 +3,48 @@
 from imgnom.custody.keys.compact import compact, compact_stores
 from imgnom.custody.keys.data_keys import (
     KeyId,
+    alive_ids,
+    alive_owners,
     any_alive,
     count_revived,
     create_key,
     destroy_keys,
     find_key,
     find_or_create_key,
+    keys_by_owner,
     keys_of,
     keys_status,
     open_key,
 )
 from imgnom.custody.keys.epochs import TurnReport, check_keyring, ensure_keyring, last_turn, turn_epoch
-from imgnom.custody.keys.errors import KeyDestroyed, KeyringMissing, KeyringWrong, KeysError, KeyUnknown, SealBroken
+from imgnom.custody.keys.errors import (
+    CopyUnusable,
+    KeyDestroyed,
+    KeyringMissing,
+    KeyringWrong,
+    KeysError,
+    KeyUnknown,
+    SealBroken,
+)
 from imgnom.custody.keys.hazmat import DataKey, context, derive, keyed_digest
+from imgnom.custody.keys.kept_copy import (
+    CopyFacts,
+    copy_keys,
+    copy_status,
+    destroyed_ids,
+    ensure_all_open,
+    ensure_copy_usable,
+    keyring_fingerprints,
+    move_copy,
+    read_copy,
+    store_facts,
+)
 from imgnom.custody.keys.keyring import read_key
 from imgnom.custody.keys.probe import opens_today
 
 __all__ = [
+    "CopyFacts",
+    "CopyUnusable",
     "DataKey",
     "KeyDestroyed",
     "KeyId",
@@ -29,24 +54,36 @@ __all__ = [
     "KeysError",
     "SealBroken",
     "TurnReport",
+    "alive_ids",
+    "alive_owners",
     "any_alive",
     "check_keyring",
     "compact",
     "compact_stores",
     "context",
+    "copy_keys",
+    "copy_status",
     "count_revived",
     "create_key",
     "derive",
     "destroy_keys",
+    "destroyed_ids",
+    "ensure_all_open",
+    "ensure_copy_usable",
     "ensure_keyring",
     "find_key",
     "find_or_create_key",
     "keyed_digest",
+    "keyring_fingerprints",
+    "keys_by_owner",
     "keys_of",
     "keys_status",
     "last_turn",
+    "move_copy",
     "open_key",
     "opens_today",
+    "read_copy",
     "read_key",
+    "store_facts",
     "turn_epoch",
 ]  # fmt: skip

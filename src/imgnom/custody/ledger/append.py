@@ -6,6 +6,8 @@ two finds the leaf by its id next time, so nothing is lost and nothing enters tw
 
 import json
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 import rfc8785
@@ -18,6 +20,7 @@ from imgnom.custody.transactions import ensure_outermost
 
 LEASE_SECONDS = 30.0
 BATCH = 500
+WAIT_SECONDS = 0.02
 NAME = "sequencer"
 
 
@@ -41,6 +44,11 @@ def take_lease() -> int | None:
 
 def give_back(token: int) -> None:
     Lease.objects.using("ledger").filter(name=NAME, token=token).update(until=0)
+
+
+def free_leases() -> None:
+    """After a restore: whoever held one when the copy was made is not here."""
+    Lease.objects.update(until=0)
 
 
 def canonical(payload: str) -> bytes:
@@ -107,14 +115,34 @@ def sequence(*, now: datetime) -> int:
     token = take_lease()
     if token is None:
         return 0
-    added = 0
     try:
+        return _drain(waiting, token)
+    finally:
+        give_back(token)
+
+
+def _drain(waiting: Iterable[str], token: int) -> int:
+    """What waits in these stores is in the tree, or as much of it as the lease allowed."""
+    added = 0
+    with suppress(_LeaseLost):
         for alias in waiting:
             while rows := list(Outbox.objects.using(alias).order_by("id")[:BATCH]):
                 added += _append_batch(rows, token)
                 Outbox.objects.using(alias).filter(id__in=[row.id for row in rows]).delete()
-    except _LeaseLost:
-        return added
+    return added
+
+
+@contextmanager
+def held_still(*, now: datetime) -> Iterator[None]:
+    """Every act up to now is in the tree, and none enters while the block begins: the moment to copy the ledger.
+
+    Waits for whoever holds the lease. Raises InsideTransaction.
+    """
+    ensure_outermost("a copy of the ledger")
+    while (token := take_lease()) is None:
+        time.sleep(WAIT_SECONDS)
+    try:
+        _drain(connections, token)
+        yield
     finally:
         give_back(token)
-    return added

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,11 +27,11 @@ class VerifyResult:
     size: int
 
 
-def _node(level: int, index: int) -> bytes:
+def node_at(level: int, index: int) -> bytes:
     return bytes(Node.objects.get(level=level, index=index).digest)
 
 
-def _size() -> int:
+def tree_size() -> int:
     last = Leaf.objects.order_by("-index").first()
     return last.index + 1 if last else 0
 
@@ -39,10 +39,10 @@ def _size() -> int:
 def make_checkpoint(*, now: datetime) -> Checkpoint:
     """Sign size and root as they stand; the same size is signed once. A witness folder gets a copy."""
     with transaction.atomic(using="ledger"):
-        size = _size()
+        size = tree_size()
         found = Checkpoint.objects.filter(size=size).first()
         if found is None:
-            text = f"{origin()}\n{size}\n{base64.b64encode(merkle.root(size, _node)).decode()}\n"
+            text = f"{origin()}\n{size}\n{base64.b64encode(merkle.root(size, node_at)).decode()}\n"
             found, _ = Checkpoint.objects.get_or_create(size=size, defaults={"note": sign_note(text), "made_at": now})
     _tell_witness(found)
     return found
@@ -64,6 +64,16 @@ def _tell_witness(checkpoint: Checkpoint) -> None:
         partial.replace(file)
 
 
+def witness_notes() -> Iterator[tuple[str, str]]:
+    """(file, note) of what the witness folder holds; what cannot be read is empty and therefore unsigned."""
+    folder = _witness_folder()
+    for file in sorted(folder.glob("checkpoint-*.txt")) if folder and folder.is_dir() else []:
+        try:
+            yield file.name, file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            yield file.name, ""
+
+
 def latest_checkpoint() -> str:
     found = Checkpoint.objects.order_by("-size").first()
     return found.note if found else ""
@@ -75,7 +85,7 @@ def proof_of(leaf_id: str) -> dict[str, Any]:
     checkpoint = Checkpoint.objects.order_by("-size").first()
     if leaf is None or checkpoint is None or leaf.index >= checkpoint.size:
         raise LeafUnknown(leaf_id)
-    hashes = merkle.inclusion_proof(leaf.index, checkpoint.size, _node)
+    hashes = merkle.inclusion_proof(leaf.index, checkpoint.size, node_at)
     return {
         "leaf": json.loads(leaf.payload),
         "index": leaf.index,
@@ -89,7 +99,7 @@ def proven_leaf(leaf_id: str) -> dict[str, Any] | None:
     """The leaf, if it lies under the latest signed checkpoint by proof; None otherwise. Nothing stored is trusted."""
     try:
         proof = proof_of(leaf_id)
-        size, root = _checkpoint_facts(proof["checkpoint"])
+        size, root = checkpoint_facts(proof["checkpoint"])
     except (LeafUnknown, ValueError, Node.DoesNotExist):
         return None
     entry = Leaf.objects.values_list("payload", flat=True).get(leaf_id=leaf_id).encode()
@@ -102,10 +112,10 @@ def proven_leaf(leaf_id: str) -> dict[str, Any] | None:
 
 
 def consistency(old: int, new: int) -> list[str]:
-    return [base64.b64encode(h).decode() for h in merkle.consistency_proof(old, new, _node)]
+    return [base64.b64encode(h).decode() for h in merkle.consistency_proof(old, new, node_at)]
 
 
-def _checkpoint_facts(note: str, key: str | None = None) -> tuple[int, bytes]:
+def checkpoint_facts(note: str, key: str | None = None) -> tuple[int, bytes]:
     """Size and root. Raises ValueError for a note that this key did not sign, or that is no checkpoint of ours."""
     lines = verify_note(note, key=key).splitlines()
     if len(lines) < 3 or not lines[1].isdecimal() or str(int(lines[1])) != lines[1]:
@@ -121,18 +131,17 @@ def _signed_roots(key: str | None) -> dict[int, bytes]:
     wanted: dict[int, bytes] = {}
     for checkpoint in Checkpoint.objects.order_by("size"):
         try:
-            size, root = _checkpoint_facts(checkpoint.note, key)
+            size, root = checkpoint_facts(checkpoint.note, key)
         except ValueError:
             raise LedgerBroken(f"checkpoint {checkpoint.size}: its signature does not hold") from None
         if size != checkpoint.size:
             raise LedgerBroken(f"checkpoint {checkpoint.size}: says {size}")
         wanted[size] = root
-    folder = _witness_folder()
-    for file in sorted(folder.glob("checkpoint-*.txt")) if folder and folder.is_dir() else []:
+    for name, note in witness_notes():
         try:
-            size, root = _checkpoint_facts(file.read_text(encoding="utf-8"), key)
-        except (OSError, ValueError):
-            raise LedgerBroken(f"witness {file.name}: its signature does not hold") from None
+            size, root = checkpoint_facts(note, key)
+        except ValueError:
+            raise LedgerBroken(f"witness {name}: its signature does not hold") from None
         if wanted.setdefault(size, root) != root:
             raise LedgerBroken(f"checkpoint {size}: the witness saw another root")
     return wanted

@@ -116,3 +116,35 @@ class Intent(models.Model):
         "made_at": "when",
         "done_at": "when its certificate stood, where somebody waits for one",
     }
+
+
+class Receipt(models.Model):
+    """What a receipt says, kept beside the acts: the site may come back from a copy that is older than the receipt."""
+
+    number = models.CharField(max_length=32, unique=True)
+    choice = models.CharField(max_length=12)
+    language = models.CharField(max_length=2)
+    state = models.CharField(max_length=16)
+    lines = models.JSONField()
+    policy_digest = models.CharField(max_length=64)
+    archive_ref = models.CharField(max_length=32)
+    letter = models.CharField(max_length=32)
+    leaves = models.JSONField()
+    certificates = models.JSONField()
+    starts_at = models.DateTimeField()
+
+    personal: dict[str, str] = {}
+    not_personal = {
+        "id": "a number of the row",
+        "number": "random; whoever holds it may ask",
+        "choice": "keep, anonymise or delete",
+        "language": "ko or en",
+        "state": "how far the withdrawal was",
+        "lines": "record names and dates",
+        "policy_digest": "which policy",
+        "archive_ref": "random",
+        "letter": "random, of the letter with the number",
+        "leaves": "random ids",
+        "certificates": "numbers",
+        "starts_at": "when",
+    }

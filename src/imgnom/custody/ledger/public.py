@@ -1,6 +1,6 @@
 """The door of the ledger."""
 
-from imgnom.custody.ledger.append import sequence
+from imgnom.custody.ledger.append import free_leases, held_still, sequence
 from imgnom.custody.ledger.certificates import (
     Certificate,
     certificate,
@@ -24,10 +24,21 @@ from imgnom.custody.ledger.checkpoints import (
     verify_ledger,
 )
 from imgnom.custody.ledger.errors import LeafUnknown, LedgerBroken, LedgerError, SigningKeyMissing
-from imgnom.custody.ledger.signing import verifier_key
+from imgnom.custody.ledger.receipts import KeptReceipt, keep_receipt, kept_receipts
+from imgnom.custody.ledger.signing import holds_bytes, sign_bytes, verifier_key
+from imgnom.custody.ledger.standing import (
+    Standing,
+    acts_from,
+    has_been,
+    keys_said_destroyed,
+    standing,
+    witnessed_roots,
+)
 
 __all__ = [
-    "Certificate", "LeafUnknown", "LedgerBroken", "LedgerError", "SigningKeyMissing", "VerifyResult", "certificate", "close_intent", "consistency",
-    "export_ledger", "finalise_certificates", "intend_destruction", "intended_keys", "issue_certificate", "latest_checkpoint", "make_checkpoint",
-    "make_number", "open_intents", "proof_of", "proven_leaf", "sequence", "sign_document", "verifier_key", "verify_ledger",
+    "Certificate", "KeptReceipt", "LeafUnknown", "LedgerBroken", "LedgerError", "SigningKeyMissing", "Standing", "VerifyResult",
+    "acts_from", "certificate", "close_intent", "consistency", "export_ledger", "finalise_certificates", "free_leases", "has_been", "held_still",
+    "holds_bytes", "intend_destruction", "intended_keys", "issue_certificate", "keep_receipt", "kept_receipts", "keys_said_destroyed",
+    "latest_checkpoint", "make_checkpoint", "make_number", "open_intents", "proof_of", "proven_leaf", "sequence", "sign_bytes",
+    "sign_document", "standing", "verifier_key", "verify_ledger", "witnessed_roots",
 ]  # fmt: skip

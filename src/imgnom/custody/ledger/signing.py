@@ -51,8 +51,9 @@ def _key_hash(name: str, public: bytes) -> bytes:
     return hashlib.sha256(name.encode() + b"\n\x01" + public).digest()[:4]
 
 
-def verifier_key() -> str:
-    name, public = origin(), _public()
+def verifier_key(name: str | None = None) -> str:
+    """Our public key under the ledger's name, or under a name that is handed in."""
+    name, public = name or origin(), _public()
     return f"{name}+{_key_hash(name, public).hex()}+{base64.b64encode(b'\x01' + public).decode()}\n"
 
 
@@ -113,3 +114,12 @@ def _signature(line: str) -> tuple[str, bytes]:
 
 def sign_bytes(content: bytes) -> str:
     return base64.b64encode(_signer().sign(content)).decode()
+
+
+def holds_bytes(content: bytes, signature: str) -> bool:
+    """Whether this ledger's key signed exactly these bytes."""
+    try:
+        _signer().public_key().verify(base64.b64decode(signature, validate=True), content)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

@@ -1,5 +1,6 @@
 """The door of the vault. Plaintext is not here: see `reveal`."""
 
+from imgnom.custody.vault.after_restore import drop_dead_values, hold_indexed_name, known_subjects
 from imgnom.custody.vault.errors import (
     PersonalNotOpened,
     RevealRefused,
@@ -9,6 +10,7 @@ from imgnom.custody.vault.errors import (
     VaultError,
 )
 from imgnom.custody.vault.files import (
+    FILE,
     day_key,
     destroy_day_keys,
     destroy_file_keys,
@@ -20,6 +22,7 @@ from imgnom.custody.vault.files import (
 )
 from imgnom.custody.vault.uses import UseRow, corrections_of, note_use, uses_of
 from imgnom.custody.vault.values import (
+    SUBJECT,
     DestroyedSubject,
     begin_destruction,
     decoy_subject,
@@ -50,9 +53,10 @@ from imgnom.custody.vault.values import (
 )
 
 __all__ = [
-    "DestroyedSubject", "PersonalNotOpened", "RevealRefused", "SubjectFenced", "UseRow", "ValueMissing", "ValueTaken", "VaultError",
-    "begin_destruction", "corrections_of", "day_key", "decoy_subject", "destroy_day_keys", "destroy_due_names", "destroy_file_keys", "destroy_subject", "due_names",
-    "ensure_subject", "fence_subject", "file_keys", "find_subject", "forget_value", "has_row", "held_items", "hold_name", "index_value", "is_fenced", "is_name_held",
-    "is_restricted", "lift_restriction", "new_subject", "new_subject_token", "note_correction", "note_use", "open_file", "open_rows_for_day", "recompute_names",
-    "replace_indexed_value", "restrict", "seal_file", "seal_rows_for_day", "seal_value", "sealed_at", "unindex", "uses_of",
+    "FILE", "SUBJECT", "DestroyedSubject", "PersonalNotOpened", "RevealRefused", "SubjectFenced", "UseRow", "ValueMissing", "ValueTaken",
+    "VaultError", "begin_destruction", "corrections_of", "day_key", "decoy_subject", "destroy_day_keys", "destroy_due_names", "destroy_file_keys",
+    "destroy_subject", "drop_dead_values", "due_names", "ensure_subject", "fence_subject", "file_keys", "find_subject", "forget_value", "has_row",
+    "held_items", "hold_indexed_name", "hold_name", "index_value", "is_fenced", "is_name_held", "is_restricted", "known_subjects", "lift_restriction",
+    "new_subject", "new_subject_token", "note_correction", "note_use", "open_file", "open_rows_for_day", "recompute_names", "replace_indexed_value",
+    "restrict", "seal_file", "seal_rows_for_day", "seal_value", "sealed_at", "unindex", "uses_of",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """The door of retention."""
 
+from imgnom.procedures.retention.after_restore import end_lost_archives, replay_withdrawals
 from imgnom.procedures.retention.errors import AlreadyWithdrawn
 from imgnom.procedures.retention.run_due import (
     DESTROYERS,
@@ -18,8 +19,10 @@ __all__ = [
     "AlreadyWithdrawn",
     "RetentionReport",
     "count_waiting_withdrawals",
+    "end_lost_archives",
     "list_due",
     "plan_for",
+    "replay_withdrawals",
     "resume_withdrawals",
     "run_due",
     "take_policy",

@@ -1,6 +1,7 @@
 """What a receipt says (I6): what went, what is still there and until when, with certificates and proofs; never whose.
 
 A line is called destroyed only after a look: its certificate, or a store in which nothing with that end is left.
+Every receipt lives twice: in the withdrawal's row, and beside the ledger, where a restored site finds it again.
 """
 
 import time
@@ -10,7 +11,15 @@ from typing import Any
 
 from imgnom.community.visits.public import due_records
 from imgnom.custody.consent.public import due_consents
-from imgnom.custody.ledger.public import LeafUnknown, certificate, make_checkpoint, proof_of, sequence
+from imgnom.custody.ledger.public import (
+    KeptReceipt,
+    LeafUnknown,
+    certificate,
+    keep_receipt,
+    make_checkpoint,
+    proof_of,
+    sequence,
+)
 from imgnom.custody.vault.public import due_names, is_fenced
 from imgnom.policy.public import Policy, ends_at, last_day
 from imgnom.procedures.retention.models import Withdrawal
@@ -28,6 +37,16 @@ LEFT = {
 def find_receipt(number: str) -> Withdrawal | None:
     """By its number, as people type it."""
     return Withdrawal.objects.filter(number="".join(number.split()).upper()).first()
+
+
+def copy_receipt(row: Withdrawal) -> None:
+    """The copy beside the ledger says what the row says."""
+    keep_receipt(
+        KeptReceipt(
+            row.number, row.choice, row.language, row.state, row.lines, row.policy_digest, row.archive_ref, row.letter, row.leaves,
+            row.certificates, row.starts_at,
+        )
+    )  # fmt: skip
 
 
 def line_state(row: Withdrawal, line: Mapping[str, Any], now: datetime) -> str:
@@ -93,6 +112,7 @@ def recompute_receipts(policy: Policy) -> int:
                 line["until"] = until_of(policy, line["record"], row.starts_at)
         if row.lines != before:
             row.save(update_fields=["lines"])
+            copy_receipt(row)
             changed += 1
     return changed
 

@@ -52,7 +52,7 @@ from imgnom.procedures.moderation.public import (
     recompute_records_of_handling,
 )
 from imgnom.procedures.retention.models import Withdrawal
-from imgnom.procedures.retention.receipts import recompute_receipts
+from imgnom.procedures.retention.receipts import copy_receipt, recompute_receipts
 from imgnom.procedures.retention.waiting import count_waiting
 from imgnom.procedures.retention.withdraw_member import LEASE_SECONDS, resume_withdrawals
 
@@ -76,6 +76,7 @@ class RetentionReport:
     certificates: list[str] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
     epoch: int | None = None
+    copy_problem: str = ""  # the copy of the keys could not be renewed, so the old KEK had to stay
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -84,6 +85,7 @@ class RetentionReport:
             "certificates": self.certificates,
             "errors": self.errors,
             "epoch": self.epoch,
+            "copy_problem": self.copy_problem,
         }
 
 
@@ -94,7 +96,7 @@ def _archives(now: datetime) -> tuple[int, tuple[str, ...]]:
     due = due_archives(now=now)
     for entry in due:
         try:
-            keys.extend(_end_archive(entry.archive_ref, entry.record, now))
+            keys.extend(end_archive(entry.archive_ref, entry.record, now))
         except Exception as error:  # noqa: BLE001 - raised below, after the others had their turn
             failed = error
     if failed is not None:
@@ -102,7 +104,7 @@ def _archives(now: datetime) -> tuple[int, tuple[str, ...]]:
     return len(due), tuple(keys)
 
 
-def _end_archive(archive_ref: str, record: str, now: datetime) -> tuple[str, ...]:
+def end_archive(archive_ref: str, record: str, now: datetime) -> tuple[str, ...]:
     """Intent, keys, rows, certificate, receipt; killed between any two and repeated it has the same outcome."""
     key_ids, items = destroy_archive(archive_ref, record, now=now, by=SYSTEM)
     if any_alive(key_ids):
@@ -129,6 +131,7 @@ def _tell_receipt(archive_ref: str, record: str, certificate: str, leaf: str, no
         row.certificates = list(dict.fromkeys([*row.certificates, certificate]))
         row.leaves = list(dict.fromkeys([*row.leaves, leaf]))
         row.save(update_fields=["lines", "certificates", "leaves"])
+    copy_receipt(row)
 
 
 DESTROYERS = (
@@ -210,7 +213,7 @@ def run_due(*, now: datetime, on_progress: Callable[[str], None] | None = None) 
         *((d.record, lambda d=d: _run_one(d, now, report)) for d in DESTROYERS),
         ("orphans", lambda: sweep_orphans(now=now)),
         ("compaction", compact_stores),
-        ("epoch", lambda: setattr(report, "epoch", turn_epoch(now=now).epoch)),
+        ("epoch", lambda: _turn(now, report)),
         (
             "certificates",
             lambda: finalise_certificates(
@@ -227,6 +230,11 @@ def run_due(*, now: datetime, on_progress: Callable[[str], None] | None = None) 
         except Exception as error:  # noqa: BLE001 - told in the report and tried again next time
             report.errors[name] = type(error).__name__
     return report
+
+
+def _turn(now: datetime, report: RetentionReport) -> None:
+    turned = turn_epoch(now=now)
+    report.epoch, report.copy_problem = turned.epoch, turned.copy_problem
 
 
 def _run_one(destroyer: Destroyer, now: datetime, report: RetentionReport) -> None:

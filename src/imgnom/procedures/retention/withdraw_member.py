@@ -60,6 +60,7 @@ from imgnom.custody.vault.reveal import reveal
 from imgnom.policy.public import SYSTEM, Actor, Choice, Item, LeavingFacts, WithdrawalPlan, ends_at, plan_withdrawal
 from imgnom.procedures.retention.errors import AlreadyWithdrawn, LeaseLost
 from imgnom.procedures.retention.models import Withdrawal
+from imgnom.procedures.retention.receipts import copy_receipt
 from imgnom.web.words import current_language
 
 log = logging.getLogger("imgnom.retention")
@@ -122,10 +123,11 @@ def withdraw_member(member_id: int, *, choice: Choice, by: Actor, now: datetime,
                 lines=_lines(plan), leaves=[leaf], policy_digest=policy_in_force().digest, archive_ref=secrets.token_hex(13),
                 letter=secrets.token_hex(13), starts_at=now,
             )  # fmt: skip
-            _settle_posts(member_id, card.nickname, choice, now)
+            settle_posts(member_id, card.nickname, choice, now)
     except IntegrityError:
         raise AlreadyWithdrawn(number_of(member_id)) from None
     try:
+        copy_receipt(Withdrawal.objects.get(number=number))
         resume_withdrawal(number, now=now, seconds=PRESS_SECONDS)
     except Exception as error:  # noqa: BLE001 - it is accepted and recorded; the worker carries it on
         log.error("a withdrawal waits for the worker: %s", type(error).__name__)  # noqa: TRY400 - no values in logs
@@ -143,7 +145,7 @@ def number_of_press(press: str) -> str:
     return found or ""
 
 
-def _settle_posts(member_id: int, nickname: str, choice: str, now: datetime) -> None:
+def settle_posts(member_id: int, nickname: str, choice: str, now: datetime) -> None:
     """What the choice says about texts and names, at once; files follow. Repeating it takes in what came late."""
     match choice:
         case "keep":
@@ -207,6 +209,7 @@ def _save(row: Withdrawal, **changes: Any) -> bool:
         raise LeaseLost(row.number)
     for name, value in changes.items():
         setattr(row, name, value)
+    copy_receipt(row)
     return True
 
 
@@ -291,7 +294,7 @@ def _remove(row: Withdrawal, now: datetime, _deadline: float | None) -> bool:
     except (ProtectedError, IntegrityError):
         card = member_by_id(member_id)
         with transaction.atomic():
-            _settle_posts(member_id, card.nickname if card else "", row.choice, now)
+            settle_posts(member_id, card.nickname if card else "", row.choice, now)
         late = keys_of_images(member_id, only_private=False)
         return _save(row, state="keyless", file_keys=[*row.file_keys, *late])
     return _save(row, state="gone")

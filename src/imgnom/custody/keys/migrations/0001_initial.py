@@ -45,4 +45,14 @@ class Migration(migrations.Migration):
                 ('fingerprint', models.CharField(max_length=64)),
             ],
         ),
+        migrations.CreateModel(
+            name='KeysCopy',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('folder', models.CharField(max_length=1000)),
+                ('serial', models.BigIntegerField()),
+                ('made_at', models.DateTimeField()),
+                ('problem', models.CharField(default='', max_length=400)),
+            ],
+        ),
     ]

@@ -77,4 +77,21 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('level', 'index'), name='ledger_one_node_per_place')],
             },
         ),
+        migrations.CreateModel(
+            name='Receipt',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('number', models.CharField(max_length=32, unique=True)),
+                ('choice', models.CharField(max_length=12)),
+                ('language', models.CharField(max_length=2)),
+                ('state', models.CharField(max_length=16)),
+                ('lines', models.JSONField()),
+                ('policy_digest', models.CharField(max_length=64)),
+                ('archive_ref', models.CharField(max_length=32)),
+                ('letter', models.CharField(max_length=32)),
+                ('leaves', models.JSONField()),
+                ('certificates', models.JSONField()),
+                ('starts_at', models.DateTimeField()),
+            ],
+        ),
     ]
