@@ -62,13 +62,21 @@ def root_from_path(leaf: bytes, index: int, size: int, path: list[bytes]) -> byt
     return r
 
 
+def from_base64(text: str) -> bytes:
+    """Read where there is one way to write each value. Raises ValueError."""
+    raw = base64.b64decode(text, validate=True)
+    if base64.b64encode(raw).decode() != text:
+        raise ValueError("base64 is not written in the one way there is")
+    return raw
+
+
 class Key:
     """A C2SP note verifier key: name+hash+base64(0x01 ‖ public key)."""
 
     def __init__(self, text: str) -> None:
         try:
             self.name, mark, body = text.strip().split("+", 2)
-            raw = base64.b64decode(body, validate=True)
+            raw = from_base64(body)
             if raw[:1] != b"\x01" or len(raw) != 33:
                 raise ValueError
         except ValueError:
@@ -86,30 +94,27 @@ class Key:
             parts = line.split(" ")
             if len(parts) != 3 or parts[0] != "—" or parts[1] != self.name:
                 continue
-            mark = base64.b64decode(parts[2])
             try:
+                mark = from_base64(parts[2])
                 self.public.verify(mark[4:], (text + "\n").encode())
-            except InvalidSignature:
+            except (InvalidSignature, ValueError):
                 break
             if mark[:4] != self.mark or len(lines) < 3 or lines[0] != self.name:
                 break
-            return int(lines[1]), base64.b64decode(lines[2])
+            return int(lines[1]), from_base64(lines[2])
         raise Broken("a checkpoint is not signed by this key")
 
     def verify(self, signature: str, content: bytes, what: str = "a certificate") -> None:
-        raw = base64.b64decode(signature, validate=True)
-        if base64.b64encode(raw).decode() != signature:
-            raise Broken(f"the signature of {what} is not written in the one way there is")
         try:
-            self.public.verify(raw, content)
-        except InvalidSignature:
+            self.public.verify(from_base64(signature), content)
+        except (InvalidSignature, ValueError):
             raise Broken(f"{what} is not signed by this key") from None
 
 
 def verify_proofs(key: Key, proofs: list[dict]) -> int:
     for proof in proofs:
         size, root = key.checkpoint(proof["checkpoint"])
-        path = [base64.b64decode(h) for h in proof["hashes"]]
+        path = [from_base64(h) for h in proof["hashes"]]
         if (
             size != proof["size"]
             or root_from_path(leaf_hash(canonical(proof["leaf"])), proof["index"], size, path) != root

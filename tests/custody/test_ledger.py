@@ -273,9 +273,16 @@ def test_every_flipped_character_of_a_checkpoint_fails(now: datetime) -> None:
     note = latest_checkpoint()
     assert signing.verify_note(note) == note.partition("\n\n")[0] + "\n"
     for place, character in enumerate(note):
-        other = "x" if character != "x" else "y"
+        for other in {"x", "y", "A", "B", "="} - {character}:
+            with pytest.raises(ValueError):
+                signing.verify_note(note[:place] + other + note[place + 1 :])
+
+
+def test_base64_is_read_in_the_one_way_it_is_written() -> None:
+    assert signing.from_base64("QQ==") == b"A"
+    for other in ("QR==", "QQ", "QQ=", "Q Q==", "QQ==\n", "QQ==QQ==", "_Q=="):
         with pytest.raises(ValueError):
-            signing.verify_note(note[:place] + other + note[place + 1 :])
+            signing.from_base64(other)
 
 
 def _rewrite_history(now: datetime) -> None:

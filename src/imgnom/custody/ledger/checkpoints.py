@@ -15,7 +15,7 @@ from imgnom.custody.ledger import merkle
 from imgnom.custody.ledger.append import canonical
 from imgnom.custody.ledger.errors import LeafUnknown, LedgerBroken
 from imgnom.custody.ledger.models import Certificate, Checkpoint, Leaf, Node
-from imgnom.custody.ledger.signing import origin, sign_note, verifier_key, verify_note
+from imgnom.custody.ledger.signing import from_base64, origin, sign_note, verifier_key, verify_note
 
 CHUNK = 2000
 
@@ -103,7 +103,7 @@ def proven_leaf(leaf_id: str) -> dict[str, Any] | None:
     except (LeafUnknown, ValueError, Node.DoesNotExist):
         return None
     entry = Leaf.objects.values_list("payload", flat=True).get(leaf_id=leaf_id).encode()
-    hashes = [base64.b64decode(one) for one in proof["hashes"]]
+    hashes = [from_base64(one) for one in proof["hashes"]]
     leaf: dict[str, Any] = proof["leaf"]
     holds = leaf.get("id") == leaf_id and merkle.verify_inclusion(
         merkle.leaf_hash(entry), proof["index"], size, hashes, root
@@ -120,7 +120,7 @@ def checkpoint_facts(note: str, key: str | None = None) -> tuple[int, bytes]:
     lines = verify_note(note, key=key).splitlines()
     if len(lines) < 3 or not lines[1].isdecimal() or str(int(lines[1])) != lines[1]:
         raise ValueError("this is no checkpoint")
-    root = base64.b64decode(lines[2], validate=True)
+    root = from_base64(lines[2])
     if len(root) != len(merkle.EMPTY):
         raise ValueError("the root is no SHA-256")
     return int(lines[1]), root

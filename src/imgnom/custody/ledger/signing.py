@@ -57,10 +57,18 @@ def verifier_key(name: str | None = None) -> str:
     return f"{name}+{_key_hash(name, public).hex()}+{base64.b64encode(b'\x01' + public).decode()}\n"
 
 
+def from_base64(text: str) -> bytes:
+    """Read where there is one way to write each value; spare bits and strange characters raise ValueError."""
+    raw = base64.b64decode(text, validate=True)
+    if base64.b64encode(raw).decode() != text:
+        raise ValueError("base64 is not written in the one way there is")
+    return raw
+
+
 def _opened(key: str) -> tuple[str, bytes, Ed25519PublicKey]:
     """Name, key hash and public key of a verifier key. Raises ValueError."""
     name, mark, body = key.strip().split("+", 2)
-    raw = base64.b64decode(body, validate=True)
+    raw = from_base64(body)
     if raw[:1] != b"\x01" or len(raw) != 33 or _key_hash(name, raw[1:]).hex() != mark:
         raise ValueError("this is no verifier key")
     return name, bytes.fromhex(mark), Ed25519PublicKey.from_public_bytes(raw[1:])
@@ -106,7 +114,7 @@ def _signature(line: str) -> tuple[str, bytes]:
     parts = line.split(" ")
     if len(parts) != 3 or parts[0] != "—" or not parts[1]:
         raise ValueError("the note has another form")
-    found = base64.b64decode(parts[2], validate=True)
+    found = from_base64(parts[2])
     if len(found) < 5:
         raise ValueError("the note has another form")
     return parts[1], found
@@ -119,7 +127,7 @@ def sign_bytes(content: bytes) -> str:
 def holds_bytes(content: bytes, signature: str) -> bool:
     """Whether this ledger's key signed exactly these bytes."""
     try:
-        _signer().public_key().verify(base64.b64decode(signature, validate=True), content)
+        _signer().public_key().verify(from_base64(signature), content)
     except (InvalidSignature, ValueError):
         return False
     return True
