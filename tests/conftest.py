@@ -69,6 +69,15 @@ def _no_clock_left_behind() -> Iterator[None]:
         (HOME / name).unlink(missing_ok=True)
 
 
+@pytest.fixture(autouse=True)
+def _passwords_cost_little(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Argon2id as it is, at a hundredth of its cost: else a third of the rooms' time goes there. The site's own cost is
+    looked at where `real_cost` is marked, and in every test that starts a site."""
+    if request.node.get_closest_marker("real_cost") is None:
+        monkeypatch.setattr("django.contrib.auth.hashers.Argon2PasswordHasher.memory_cost", 1024)
+        monkeypatch.setattr("django.contrib.auth.hashers.Argon2PasswordHasher.time_cost", 1)
+
+
 @pytest.fixture
 def home() -> Path:
     return HOME
