@@ -175,7 +175,7 @@ def test_turning_again_is_harmless_and_tells_itself(now: datetime) -> None:
 
 @one_transaction
 def test_a_turn_takes_more_keys_than_one_chunk(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(epochs, "CHUNK", 3)
+    monkeypatch.setattr(epochs, "REWRAPPED_AT_ONCE", 3)
     made = [create_key(owner=str(n), klass="k", now=now) for n in range(8)]
     before = {key_id: open_key(key_id)._raw for key_id in made}
     assert turn_epoch(now=now).rewrapped == 8
@@ -204,7 +204,7 @@ def _killed_at(monkeypatch: pytest.MonkeyPatch, place: object, name: str, call: 
 def test_a_turn_killed_at_its_nth_step_loses_no_key_and_revives_none(
     now: datetime, monkeypatch: pytest.MonkeyPatch, place: object, name: str, call: int
 ) -> None:
-    monkeypatch.setattr(epochs, "CHUNK", 2)
+    monkeypatch.setattr(epochs, "REWRAPPED_AT_ONCE", 2)
     made = [create_key(owner=str(n), klass="k", now=now) for n in range(4)]
     dead = create_key(owner="dead", klass="k", now=now)
     before = {key_id: open_key(key_id)._raw for key_id in made}
@@ -251,7 +251,7 @@ def test_a_fresh_kek_that_was_lost_after_its_use_closes_the_doors(now: datetime)
 @many_transactions
 @pytest.mark.clause("A4.2")
 def test_reads_and_new_keys_go_on_while_epochs_turn(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(epochs, "CHUNK", 2)
+    monkeypatch.setattr(epochs, "REWRAPPED_AT_ONCE", 2)
     subjects = [new_subject(now=now) for _ in range(5)]
     for subject in subjects:
         seal_value(subject, "email", f"{subject}@mail.example", now=now)
