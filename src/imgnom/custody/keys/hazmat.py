@@ -36,10 +36,10 @@ def context(*parts: str) -> bytes:
 class DataKey:
     """An opened data key. It shows nothing of itself and cannot be pickled."""
 
-    __slots__ = ("_raw",)
+    __slots__ = ("_cipher", "_raw")
 
     def __init__(self, raw: bytes) -> None:
-        self._raw = raw
+        self._raw, self._cipher = raw, AESGCM(raw)
 
     def __repr__(self) -> str:
         return "<DataKey>"
@@ -50,19 +50,19 @@ class DataKey:
     def seal(self, plain: bytes, *, bound_to: bytes) -> bytes:
         """Version ‖ nonce ‖ ciphertext ‖ tag, opened only with this key and the same `bound_to`."""
         nonce = os.urandom(NONCE_BYTES)
-        return VERSION + nonce + AESGCM(self._raw).encrypt(nonce, plain, bound_to + VERSION)
+        return VERSION + nonce + self._cipher.encrypt(nonce, plain, bound_to + VERSION)
 
     def open(self, sealed: bytes, *, bound_to: bytes) -> bytes:
         """Raises SealBroken for a changed, moved or foreign value."""
         if sealed[:1] != VERSION or len(sealed) < 1 + NONCE_BYTES + TAG_BYTES:
             raise SealBroken("the sealed value has another form")
         try:
-            return AESGCM(self._raw).decrypt(sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], bound_to + VERSION)
+            return self._cipher.decrypt(sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], bound_to + VERSION)
         except InvalidTag:
             raise SealBroken("the sealed value does not open here") from None
 
     def seal_stream(self, source: bytes, target: BinaryIO, *, bound_to: bytes) -> None:
-        cipher = AESGCM(self._raw)
+        cipher = self._cipher
         target.write(STREAM_MAGIC)
         chunks = max(1, -(-len(source) // CHUNK_BYTES))
         for number in range(chunks):
@@ -75,7 +75,7 @@ class DataKey:
         """Chunks in order. Raises SealBroken for a changed, cut, lengthened or reordered file."""
         if source.read(len(STREAM_MAGIC)) != STREAM_MAGIC:
             raise SealBroken("the sealed file has another form")
-        cipher = AESGCM(self._raw)
+        cipher = self._cipher
         block = NONCE_BYTES + CHUNK_BYTES + TAG_BYTES
         piece = source.read(block)
         number = 0
