@@ -244,6 +244,12 @@ def test_a_start_that_died_while_preparing_holds_nobody_up(machine: Machine) -> 
     assert not (machine.clone / ".tools" / "preparing").exists()
 
 
+def test_options_without_a_command_are_those_of_the_demo(machine: Machine) -> None:
+    machine.has_python("python3", 12)
+    assert machine.run("--port", "8080").stdout == "site: -m imgnom serve --demo --port 8080\n"
+    assert machine.run("--help").stdout.splitlines()[-1] == "site: -m imgnom --help"
+
+
 def test_help_tells_what_only_the_script_knows(machine: Machine) -> None:
     machine.has_python("python3", 12)
     lines = machine.run("help").stdout.splitlines()
