@@ -129,14 +129,10 @@ def _staff(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     _start_site()
-    from imgnom.site.invariants import check_invariants
+    from imgnom.site.invariants import check_invariants, check_words
 
-    report = check_invariants()
-    _print(
-        report,
-        as_json=args.json,
-        words=lambda r: "\n".join(f"{'ok ' if x['ok'] else 'BAD'} {x['id']} {x['words']}" for x in r["invariants"]),
-    )
+    report = check_invariants(deep=args.deep)
+    _print(report, as_json=args.json, words=check_words)
     return 0 if report["ok"] else 1
 
 
@@ -256,7 +252,8 @@ def _parser() -> argparse.ArgumentParser:
     staff.add_argument("act", choices=("add",), help="make the account and print its enrolment link")
     staff.add_argument("--login", required=True, help="the login ID of the new account")
     staff.add_argument("--role", required=True, help="moderator, officer, administrator or auditor")
-    verb("check", _check, "check the invariants of the stores")
+    check = verb("check", _check, "check the invariants of the stores")
+    check.add_argument("--deep", action="store_true", help="also open every picture: finds bits that turned over")
     verb("doctor", _doctor, "look at the installation and say what is missing")
     backup = verb("backup", _backup, "copy the stores and pictures, the keys apart, and read everything back")
     backup.add_argument("folder", metavar="DIR", help="where the sets lie; each run adds one")
