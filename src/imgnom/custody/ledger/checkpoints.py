@@ -115,6 +115,19 @@ def consistency(old: int, new: int) -> list[str]:
     return [base64.b64encode(h).decode() for h in merkle.consistency_proof(old, new, node_at)]
 
 
+def consistency_proof(old: int) -> dict[str, Any]:
+    """That the latest checkpoint goes on from one of that size, as JSON facts. Raises LeafUnknown."""
+    checkpoint = Checkpoint.objects.order_by("-size").first()
+    if checkpoint is None or not 0 < old <= checkpoint.size:
+        raise LeafUnknown(str(old))
+    return {
+        "from": old,
+        "size": checkpoint.size,
+        "hashes": consistency(old, checkpoint.size),
+        "checkpoint": checkpoint.note,
+    }
+
+
 def checkpoint_facts(note: str, key: str | None = None) -> tuple[int, bytes]:
     """Size and root. Raises ValueError for a note that this key did not sign, or that is no checkpoint of ours."""
     lines = verify_note(note, key=key).splitlines()

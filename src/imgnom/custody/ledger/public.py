@@ -16,6 +16,7 @@ from imgnom.custody.ledger.certificates import (
 from imgnom.custody.ledger.checkpoints import (
     VerifyResult,
     consistency,
+    consistency_proof,
     export_ledger,
     latest_checkpoint,
     make_checkpoint,
@@ -37,7 +38,7 @@ from imgnom.custody.ledger.standing import (
 
 __all__ = [
     "Certificate", "KeptReceipt", "LeafUnknown", "LedgerBroken", "LedgerError", "SigningKeyMissing", "Standing", "VerifyResult",
-    "acts_from", "certificate", "close_intent", "consistency", "export_ledger", "finalise_certificates", "free_leases", "has_been", "held_still",
+    "acts_from", "certificate", "close_intent", "consistency", "consistency_proof", "export_ledger", "finalise_certificates", "free_leases", "has_been", "held_still",
     "holds_bytes", "intend_destruction", "intended_keys", "issue_certificate", "keep_receipt", "kept_receipts", "keys_said_destroyed",
     "latest_checkpoint", "make_checkpoint", "make_number", "open_intents", "proof_of", "proven_leaf", "sequence", "sign_bytes",
     "sign_document", "standing", "verifier_key", "verify_ledger", "witnessed_roots",

@@ -13,7 +13,9 @@ from itertools import groupby
 from imgnom.policy.public import PERMANENT, Actor, Policy, Record, add_period, ends_at, parse_period
 from imgnom.site.rehearsal.canaries import Person, make_person
 from imgnom.site.rehearsal.hunt import Canary
+from imgnom.site.rehearsal.sabotage import hidden_from_the_worker
 from imgnom.site.rehearsal.scenes.joining import form_of
+from imgnom.site.rehearsal.scenes.reading import visible
 from imgnom.site.rehearsal.stage import Stage
 
 HORIZON = "P5Y3M"
@@ -205,11 +207,12 @@ def _archive_is_shut(stage: Stage, *, expected: bool) -> None:
 
     rows = [(ref, item) for ref, item, end in stage.archived() if end is not None and end <= stage.at]
     refused = 0
-    for ref, item in rows:
-        try:
-            open_archive(ref, item, docket="rehearsal", by=Actor("officer", "rehearsal"), now=stage.at)
-        except RevealRefused:
-            refused += 1
+    with hidden_from_the_worker(("identity_after_leaving",) if "archive-refusal" in stage.sabotage else ()):
+        for ref, item in rows:
+            try:
+                open_archive(ref, item, docket="rehearsal", by=Actor("officer", "rehearsal"), now=stage.at)
+            except RevealRefused:
+                refused += 1
     stage.prove(
         "A4.1② I2",
         refused == len(rows) and (bool(rows) or not expected or "shut" in stage.marks),
@@ -261,7 +264,8 @@ def _own_records_are_over(stage: Stage, moment: Moment) -> None:
     browser.post("/login", {"login": stayer.username, "password": stayer.password})
     page = browser.get("/me/records")
     day = f"{moment.began.astimezone(stage.zone):%Y-%m-%d}"
-    shown = page.status == 200 and day in page.text.replace("까지", "")
+    # What people read: the attribute beside it is in another zone and may name the day before.
+    shown = day in visible(page.text)
     stage.prove("A4.0", page.status == 200 and not shown, "one's own page shows no record past its day")
 
 
