@@ -246,6 +246,9 @@ def _parser() -> argparse.ArgumentParser:
     ledger.add_argument("act", choices=("verify", "export", "checkpoint"), help="verify all, write it out, or sign it")
     ledger.add_argument("path", nargs="?", help="verify: an exported ledger, receipt or certificate; export: a folder")
     ledger.add_argument("--key", metavar="FILE", help="the verifier key to trust instead of our own")
+    ledger.add_argument(
+        "--checkpoint", metavar="FILE", help="verify: an older checkpoint that the ledger must continue"
+    )
     keys = verb("keys", _keys, "status of the keys, or turn the epoch")
     keys.add_argument("act", choices=("init", "status", "turn"), help="make a new site's keyring, count, or turn")
     staff = verb("staff", _staff, "add a staff account")

@@ -101,14 +101,14 @@ def _both_languages(stage: Stage) -> None:
         korean = stage.visitor("Visitor/ko", language="ko").get(path).text
         english = stage.visitor("Visitor/en", language="en").get(path).text
         both = '<html lang="ko"' in korean and '<html lang="en"' in english
-        left = sorted(set(HANGUL.findall(visible(english))) - {"한국어"})
+        left = sorted(set(HANGUL.findall(_seen(english))) - {"한국어"})
         stage.prove(
             "I11", both and not left, "every page reads in both languages", f"{path} in English says {left[:5]}"
         )
-        stage.prove("I11", HANGUL.search(visible(korean)), "every page has its Korean words", f"{path} has no Korean")
+        stage.prove("I11", HANGUL.search(_seen(korean)), "every page has its Korean words", f"{path} has no Korean")
 
 
-def visible(page: str) -> str:
+def _seen(page: str) -> str:
     """What people read of a page: without tags, styles and what belongs to the document's own words in Korean."""
     body = page[page.find("<body") :]
     body = re.sub(r'<(\w+)[^>]*\blang="ko"[^>]*>.*?</\1>', " ", body, flags=re.DOTALL)
