@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 Verb = Callable[[argparse.Namespace], int]
@@ -77,14 +76,12 @@ def _worker(args: argparse.Namespace) -> int:
 
 
 def _rehearse(args: argparse.Namespace) -> int:
-    if args.record:
-        _start_site()
-        from imgnom.site.rehearsal.record import record_command
+    from imgnom.site.rehearsal.command import is_for_a_board, rehearse_command, rehearse_for_board
 
-        return record_command(Path(args.record))
-    from imgnom.site.rehearsal.command import rehearse_command
-
-    return rehearse_command(args)
+    if not is_for_a_board(args):
+        return rehearse_command(args)
+    _start_site()
+    return rehearse_for_board(args)
 
 
 def _policy(args: argparse.Namespace) -> int:
@@ -224,7 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     rehearse.add_argument(
         "--tell", action="store_true", help="show the outcome on the board of the site here (a demo's always)"
     )
-    rehearse.add_argument("--record", metavar="FILE", help=argparse.SUPPRESS)
+    rehearse.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)  # started by the site that is told
     rehearse.add_argument("--keep", action="store_true", help="keep the throw-away home and say where it is")
     policy = verb("policy", _policy, "check, show, compare or approve policy files")
     policy.add_argument(
