@@ -2,8 +2,9 @@
 
     python verify_ledger.py --key FILE [--checkpoint FILE] PATH
 
-PATH is an export folder, a receipt .json or a certificate .json. With an older checkpoint of an exported ledger it
-proves that nothing before it was rewritten or cut. Needs Python and `cryptography`; imports nothing of imgnom.
+PATH is an export folder, a receipt .json, a certificate .json, or a proof of consistency as the site hands it out at
+/privacy/ledger/consistency/SIZE. With an older checkpoint of an exported ledger, or of SIZE entries, it proves that
+nothing before that checkpoint was rewritten or cut. Needs Python and `cryptography`; imports nothing of imgnom.
 Exit status 0 only if everything holds.
 """
 
@@ -60,6 +61,36 @@ def root_from_path(leaf: bytes, index: int, size: int, path: list[bytes]) -> byt
     if sn != 0:
         raise Broken("the proof is too short")
     return r
+
+
+def ensure_consistent(old: int, new: int, old_root: bytes, new_root: bytes, path: list[bytes]) -> None:
+    """RFC 9162, 2.1.4.2. Raises Broken."""
+    other = Broken(f"the ledger of {new} entries does not go on from the one of {old} entries")
+    if not 0 < old <= new:
+        raise Broken(f"a ledger of {new} entries cannot go on from {old}")
+    if old == new:
+        if path or old_root != new_root:
+            raise other
+        return
+    steps = [old_root, *path] if old & (old - 1) == 0 else path
+    if not steps:
+        raise other
+    fn, sn = old - 1, new - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    fr = sr = steps[0]
+    for c in steps[1:]:
+        if sn == 0:
+            raise other
+        if fn & 1 or fn == sn:
+            fr, sr = node_hash(c, fr), node_hash(c, sr)
+            while fn & 1 == 0 and fn != 0:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            sr = node_hash(sr, c)
+        fn, sn = fn >> 1, sn >> 1
+    if sn != 0 or fr != old_root or sr != new_root:
+        raise other
 
 
 def from_base64(text: str) -> bytes:
@@ -127,8 +158,37 @@ def verify_certificate(key: Key, found: dict) -> None:
     key.verify(found["signature"], canonical(found["certificate"]))
 
 
-def verify_document(key: Key, document: dict) -> str:
+def verify_consistency(key: Key, proof: dict, older: str | None) -> str:
+    """That the ledger of the proof's checkpoint begins with the one of the older checkpoint."""
+    if older is None:
+        raise Broken("a proof of consistency needs the older checkpoint: --checkpoint FILE")
+    old, old_root = key.checkpoint(older)
+    new, new_root = key.checkpoint(proof["checkpoint"])
+    if old > new:
+        raise Broken(f"entries {new} to {old - 1} were cut off: the older checkpoint covers {old}")
+    if proof["from"] != old or proof["size"] != new:
+        raise Broken(f"this proof begins at {proof['from']}, the older checkpoint is of {old} entries")
+    ensure_consistent(old, new, old_root, new_root, [from_base64(one) for one in proof["hashes"]])
+    return f"{new} entries go on from the {old} of the older checkpoint"
+
+
+def ensure_no_fork(key: Key, proofs: list[dict], older: str) -> None:
+    """A receipt shows its own acts only: of an older ledger it can say something where both are of one size."""
+    old, old_root = key.checkpoint(older)
+    roots = dict(key.checkpoint(proof["checkpoint"]) for proof in proofs)
+    if old not in roots:
+        raise Broken(
+            f"this file alone does not show that the ledger went on from {old} entries:"
+            f" fetch /privacy/ledger/consistency/{old} from the site and verify that"
+        )
+    if roots[old] != old_root:
+        raise Broken(f"the ledger of {old} entries is another one than the older checkpoint saw")
+
+
+def verify_document(key: Key, document: dict, older: str | None) -> str:
     """A receipt or a certificate: its signatures, over every word of it, and that every act it names is in the ledger."""
+    if isinstance(document, dict) and {"from", "hashes", "checkpoint"} <= set(document):
+        return verify_consistency(key, document, older)
     if not isinstance(document, dict) or "ledger" not in document or "signed" not in document:
         raise Broken("this is neither a receipt nor a certificate")
     body = {name: value for name, value in document.items() if name != "signed"}
@@ -141,6 +201,8 @@ def verify_document(key: Key, document: dict) -> str:
         verify_certificate(key, found)
         if found["certificate"]["leaf"] not in proven:
             raise Broken(f"certificate {found['certificate']['certificate']} has no proof in the ledger")
+    if older is not None:
+        ensure_no_fork(key, document["ledger"], older)
     return f"{len(certificates)} certificates and {len(proven)} ledger proofs hold"
 
 
@@ -205,7 +267,7 @@ def main() -> int:
         if args.path.is_dir():
             words = verify_export(key, args.path, older)
         else:
-            words = verify_document(key, json.loads(args.path.read_text(encoding="utf-8")))
+            words = verify_document(key, json.loads(args.path.read_text(encoding="utf-8")), older)
     except Broken as broken:
         print(f"does not hold: {broken}", file=sys.stderr)
         return 1

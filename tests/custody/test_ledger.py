@@ -13,6 +13,7 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.db import connections, transaction
+from django.test import Client
 
 from imgnom.custody.keys import keyring
 from imgnom.custody.keys.public import create_key, destroy_keys
@@ -32,6 +33,7 @@ from imgnom.custody.ledger.public import (
     make_checkpoint,
     proof_of,
     sequence,
+    sign_document,
     verifier_key,
     verify_ledger,
 )
@@ -332,6 +334,76 @@ def test_an_outsider_with_an_older_checkpoint_finds_a_rewritten_history(now: dat
     done = _verify(tmp_path / "second", verifier_key(), "--checkpoint", str(older))
     assert done.returncode == 1
     assert "another one than the older checkpoint saw" in done.stderr
+
+
+@one_transaction
+@pytest.mark.clause("A0.1")
+def test_whoever_kept_a_checkpoint_finds_fork_cut_and_rewriting_over_the_network(
+    now: datetime, tmp_path: Path, client: Client
+) -> None:
+    """Nobody has to be given the ledger: key, checkpoint and proof of consistency are pages of the site."""
+
+    def fetched(path: str, name: str) -> Path:
+        answer = client.get(path)
+        assert answer.status_code == 200
+        file = tmp_path / name
+        file.write_bytes(answer.content)
+        return file
+
+    def verify(proof: Path, kept: Path) -> tuple[int, str]:
+        done = _verify(proof, key, "--checkpoint", str(kept))
+        return done.returncode, done.stdout + done.stderr
+
+    _fill(now, 9, checkpoint_at=(9,))
+    key = client.get("/privacy/ledger/key").content.decode()
+    old = fetched("/privacy/ledger/checkpoint", "old.txt")
+    _fill(now, 13, checkpoint_at=(4, 13))
+    proof = fetched("/privacy/ledger/consistency/9", "proof.json")
+    assert verify(proof, old) == (0, "holds: 22 entries go on from the 9 of the older checkpoint\n")
+    new = fetched("/privacy/ledger/checkpoint", "new.txt")
+    assert "begins at 9" in verify(proof, new)[1]
+    assert _verify(proof, key).returncode == 1, "without a checkpoint of one's own it proves nothing"
+    for sizes in ("0", "23", "-1", "x", "99999999999999999999"):
+        assert client.get(f"/privacy/ledger/consistency/{sizes}").status_code == 404
+    spoilt = json.loads(proof.read_text(encoding="utf-8"))
+    spoilt["hashes"][0], spoilt["hashes"][1] = spoilt["hashes"][1], spoilt["hashes"][0]
+    proof.write_text(json.dumps(spoilt), encoding="utf-8")
+    assert "does not go on" in verify(proof, old)[1]
+    _rewrite_history(now)  # and sealed anew: 12 entries now
+    proof = fetched("/privacy/ledger/consistency/9", "rewritten.json")
+    assert "does not go on from the one of 9 entries" in verify(proof, old)[1]
+    proof = fetched("/privacy/ledger/consistency/12", "shorter.json")
+    assert "entries 12 to 21 were cut off" in verify(proof, new)[1]
+
+
+@one_transaction
+@pytest.mark.clause("A0.1", "I6")
+def test_a_certificate_shows_no_more_of_an_older_ledger_than_it_can(now: datetime, tmp_path: Path) -> None:
+    sys.path.insert(0, str(ROOT / "tools"))
+    import verify_ledger as outsider
+
+    _fill(now, 3, checkpoint_at=(3,))
+    older, number = latest_checkpoint(), _certificate(now)
+    sequence(now=now)
+    make_checkpoint(now=now)
+    found = certificate(number)
+    proofs = [proof_of(found["leaf_id"])]
+    document = json.loads(
+        sign_document({"certificate": found["certificate"], "signature": found["signature"], "ledger": proofs})
+    )
+    key = outsider.Key(verifier_key())
+    assert "hold" in outsider.verify_document(key, document, None)
+    assert "hold" in outsider.verify_document(key, document, latest_checkpoint())
+    with pytest.raises(outsider.Broken, match="consistency/3"):
+        outsider.verify_document(key, document, older)
+    forked = latest_checkpoint()
+    _rewrite_history(now)
+    Checkpoint.objects.all().delete()
+    Leaf.objects.filter(index__gte=4).delete()
+    make_checkpoint(now=now)
+    assert forked != latest_checkpoint()
+    with pytest.raises(outsider.Broken, match="another one"):
+        outsider.verify_document(key, document, latest_checkpoint())
 
 
 @one_transaction

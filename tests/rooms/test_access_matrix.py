@@ -133,6 +133,7 @@ MATRIX: dict[str, Rule] = {
     "privacy/board.json": OPEN,
     "privacy/ledger/key": OPEN,
     "privacy/ledger/checkpoint": OPEN,
+    "privacy/ledger/consistency/<int:size>": OPEN,
     "terms": OPEN,
     ".well-known/gpc.json": OPEN,
     ".well-known/security.txt": OPEN,
@@ -249,7 +250,7 @@ def world(now: datetime) -> World:
     link = create_staff(login="the-new-one", role="moderator", now=now).enrolment_path
     values = {
         "public_id": private, "shown": shown, "comment_id": str(comment.pk), "number": gone.number, "certificate_number": gone.certificates[0],
-        "digest": policy_in_force().digest, "nickname": "은수", "name": "river", "token": link.rpartition("/")[2],
+        "digest": policy_in_force().digest, "nickname": "은수", "name": "river", "token": link.rpartition("/")[2], "size": "1",
     }  # fmt: skip
     return World(now, clients, passwords, values)
 

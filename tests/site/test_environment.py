@@ -81,7 +81,12 @@ def test_the_demos_clock_is_every_commands_clock() -> None:
         ("IMGNOM_MAIL_URL", "https://mail.example", "smtp:, smtps:, file:"),
         ("IMGNOM_CACHE_URL", "redis://127.0.0.1", "leave it out"),
         ("IMGNOM_WITNESS", "/nowhere/at/all", "folder that exists"),
-        ("IMGNOM_WITNESS", "https://witness.example", "folder that exists"),
+        ("IMGNOM_WITNESS", "ftp://witness.example", "folder that exists"),
+        ("IMGNOM_WITNESS", "https://", "must name an address"),
+        ("IMGNOM_WITNESS", "https://witness.example:port/x", "must name an address"),
+        ("IMGNOM_WITNESS", "mailto:", "one mailbox"),
+        ("IMGNOM_WITNESS", "mailto:one@a.example,two@b.example", "one mailbox"),
+        ("IMGNOM_WITNESS", "mailto:one@a.example?subject=x", "one mailbox"),
         ("IMGNOM_DATABASE_URL", "mysql://127.0.0.1/a", "postgresql:, postgres:, sqlite:"),
         ("IMGNOM_DATABASE_URL", "/srv/a.sqlite3", "sqlite:"),
         ("IMGNOM_DATABASE_URL", "postgresql://[::1/a", "must start with"),
@@ -102,6 +107,19 @@ def test_a_wrong_value_gets_one_line_that_names_it(name: str, value: str, said: 
     line = refused(**{name: value})
     assert name in line
     assert said in line
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://witness.example/imgnom",
+        "http://127.0.0.1:9000",
+        "http://[::1]:9000/a?b=c",
+        "mailto:witness@mail.example",
+    ],
+)
+def test_a_witness_may_be_another_host_or_a_mailbox(value: str) -> None:
+    assert read(IMGNOM_WITNESS=value).witness == value
 
 
 def test_a_wrong_value_is_not_repeated_with_its_password() -> None:

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 Verb = Callable[[argparse.Namespace], int]
@@ -77,14 +76,12 @@ def _worker(args: argparse.Namespace) -> int:
 
 
 def _rehearse(args: argparse.Namespace) -> int:
-    if args.record:
-        _start_site()
-        from imgnom.site.rehearsal.record import record_command
+    from imgnom.site.rehearsal.command import is_for_a_board, rehearse_command, rehearse_for_board
 
-        return record_command(Path(args.record))
-    from imgnom.site.rehearsal.command import rehearse_command
-
-    return rehearse_command(args)
+    if not is_for_a_board(args):
+        return rehearse_command(args)
+    _start_site()
+    return rehearse_for_board(args)
 
 
 def _policy(args: argparse.Namespace) -> int:
@@ -129,14 +126,10 @@ def _staff(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     _start_site()
-    from imgnom.site.invariants import check_invariants
+    from imgnom.site.invariants import check_invariants, check_words
 
-    report = check_invariants()
-    _print(
-        report,
-        as_json=args.json,
-        words=lambda r: "\n".join(f"{'ok ' if x['ok'] else 'BAD'} {x['id']} {x['words']}" for x in r["invariants"]),
-    )
+    report = check_invariants(deep=args.deep)
+    _print(report, as_json=args.json, words=check_words)
     return 0 if report["ok"] else 1
 
 
@@ -228,7 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     rehearse.add_argument(
         "--tell", action="store_true", help="show the outcome on the board of the site here (a demo's always)"
     )
-    rehearse.add_argument("--record", metavar="FILE", help=argparse.SUPPRESS)
+    rehearse.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)  # started by the site that is told
     rehearse.add_argument("--keep", action="store_true", help="keep the throw-away home and say where it is")
     policy = verb("policy", _policy, "check, show, compare or approve policy files")
     policy.add_argument(
@@ -250,13 +243,17 @@ def _parser() -> argparse.ArgumentParser:
     ledger.add_argument("act", choices=("verify", "export", "checkpoint"), help="verify all, write it out, or sign it")
     ledger.add_argument("path", nargs="?", help="verify: an exported ledger, receipt or certificate; export: a folder")
     ledger.add_argument("--key", metavar="FILE", help="the verifier key to trust instead of our own")
+    ledger.add_argument(
+        "--checkpoint", metavar="FILE", help="verify: an older checkpoint that the ledger must continue"
+    )
     keys = verb("keys", _keys, "status of the keys, or turn the epoch")
     keys.add_argument("act", choices=("init", "status", "turn"), help="make a new site's keyring, count, or turn")
     staff = verb("staff", _staff, "add a staff account")
     staff.add_argument("act", choices=("add",), help="make the account and print its enrolment link")
     staff.add_argument("--login", required=True, help="the login ID of the new account")
     staff.add_argument("--role", required=True, help="moderator, officer, administrator or auditor")
-    verb("check", _check, "check the invariants of the stores")
+    check = verb("check", _check, "check the invariants of the stores")
+    check.add_argument("--deep", action="store_true", help="also open every picture: finds bits that turned over")
     verb("doctor", _doctor, "look at the installation and say what is missing")
     backup = verb("backup", _backup, "copy the stores and pictures, the keys apart, and read everything back")
     backup.add_argument("folder", metavar="DIR", help="where the sets lie; each run adds one")

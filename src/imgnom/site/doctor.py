@@ -10,6 +10,7 @@ from django.db import DatabaseError
 from imgnom.community.images.public import WrongDecoder, check_decoder
 from imgnom.custody.in_force import policy_in_force, trouble
 from imgnom.custody.keys.public import KeysError, check_keyring, copy_status
+from imgnom.custody.ledger.public import witness_trouble
 from imgnom.site.backup.last import backup_trouble, last_backup
 from imgnom.site.clock import now
 
@@ -56,4 +57,7 @@ def examine() -> dict[str, Any]:
     except KeysError as error:
         findings.append({"what": "keyring", "ok": False, "words": str(error)})
     findings += _backup()
+    if settings.IMGNOM.witness:
+        trouble_told = witness_trouble(now=now())
+        findings.append({"what": "witness", "ok": not trouble_told, "words": trouble_told or "sees the ledger"})
     return {"ok": all(row["ok"] for row in findings), "findings": findings}

@@ -19,6 +19,8 @@ TOY_MODES = ("demo", "rehearsal")
 # A name or an address as a Host header carries it; an internationalised name in its ASCII form.
 HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+")
 
+MAILBOX = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+
 
 def variable_of_store(store: str) -> str:
     return "IMGNOM_DATABASE_URL" if store == "default" else f"IMGNOM_{store.upper()}_DATABASE_URL"
@@ -218,14 +220,35 @@ def _witness(environ: Mapping[str, str], *, home: Path, toy: bool) -> str:
     text = _value(environ, "IMGNOM_WITNESS")
     if not text:
         return ""
+    if _scheme(text) in ("http", "https", "mailto"):
+        return _witness_elsewhere(text)
     folder = Path(text)
     if _scheme(text) or not folder.is_dir():
-        raise EnvironmentError_("IMGNOM_WITNESS must name a folder that exists, best on another machine.")
+        raise EnvironmentError_(
+            "IMGNOM_WITNESS must name a folder that exists, best on another machine, an address as"
+            " https://witness.example/imgnom, or a mailbox as mailto:witness@example.org."
+        )
     if not toy and folder.resolve().is_relative_to(home):
         raise EnvironmentError_(
             "IMGNOM_WITNESS lies under IMGNOM_HOME: whoever rewrites the ledger would rewrite it too."
         )
     return str(folder.resolve())
+
+
+def _witness_elsewhere(text: str) -> str:
+    """A second host or a mailbox, whole enough to be written to."""
+    parts = urlsplit(text)
+    if parts.scheme == "mailto":
+        if not MAILBOX.fullmatch(parts.path) or parts.query or parts.fragment:
+            raise EnvironmentError_("IMGNOM_WITNESS must name one mailbox, as mailto:witness@example.org.")
+        return f"mailto:{parts.path}"
+    try:
+        named = HOST.fullmatch(parts.hostname or "") and (parts.port is None or parts.port)
+    except ValueError:
+        named = False
+    if not named or parts.fragment:
+        raise EnvironmentError_("IMGNOM_WITNESS must name an address, as https://witness.example/imgnom.")
+    return text
 
 
 def _cache_url(environ: Mapping[str, str]) -> str:

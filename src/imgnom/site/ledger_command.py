@@ -17,6 +17,7 @@ from imgnom.custody.ledger.public import (
     verify_ledger,
 )
 from imgnom.site.clock import now
+from imgnom.site.witness import show_ledger
 
 VERIFIER = Path(__file__).resolve().parents[3] / "tools" / "verify_ledger.py"
 
@@ -29,6 +30,7 @@ def _verify_path(args: argparse.Namespace) -> int:
             key = str(Path(folder, "key.txt"))
             Path(key).write_text(verifier_key(), encoding="utf-8")
         command = [sys.executable, str(VERIFIER), "--key", key, args.path]
+        command += ["--checkpoint", args.checkpoint] if args.checkpoint else []
         if not args.json:
             return subprocess.run(command, check=False).returncode
         done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -41,12 +43,12 @@ def _verify_path(args: argparse.Namespace) -> int:
         return done.returncode
 
 
-def _given_key(file: str | None) -> str | None:
-    """The verifier key in a file, or none. Raises LedgerError."""
+def _given(option: str, file: str | None) -> str | None:
+    """The text of a file that was given, or none. Raises LedgerError."""
     try:
         return Path(file).read_text(encoding="utf-8") if file else None
     except (OSError, UnicodeDecodeError):
-        raise LedgerError("The file given with --key cannot be read.") from None
+        raise LedgerError(f"The file given with {option} cannot be read.") from None
 
 
 def ledger_command(args: argparse.Namespace) -> int:
@@ -56,6 +58,9 @@ def ledger_command(args: argparse.Namespace) -> int:
     if args.act == "checkpoint":
         made = make_checkpoint(now=now())
         note = latest_checkpoint()
+        shown = show_ledger(now=now(), at_once=True)
+        if shown.problem:
+            print(f"imgnom: the witness could not be told: {shown.problem}", file=sys.stderr)
         print(json.dumps({"size": made.size, "checkpoint": note}) if args.json else note, end="\n" if args.json else "")
         return 0
     if args.act == "export":
@@ -66,7 +71,7 @@ def ledger_command(args: argparse.Namespace) -> int:
         export_ledger(Path(args.path))
         print(json.dumps({"folder": args.path}) if args.json else f"The ledger stands in {args.path}.")
         return 0
-    result = verify_ledger(key=_given_key(args.key))
+    result = verify_ledger(key=_given("--key", args.key), saved=_given("--checkpoint", args.checkpoint))
     facts = {"ok": result.ok, "size": result.size, "problem": result.problem}
     print(
         json.dumps(facts, ensure_ascii=False)

@@ -12,6 +12,7 @@ from imgnom.procedures.retention.public import list_due, run_due
 from imgnom.site.clock import now
 from imgnom.site.jump import clear_jump, jump_line, watch_for_jump
 from imgnom.site.lease import Lease
+from imgnom.site.witness import show_ledger
 from imgnom.site.worker import LEASE
 from imgnom.web.beat import write_beat
 
@@ -57,6 +58,7 @@ def _run(*, quiet: bool) -> dict[str, Any]:
         facts = run_due(now=at, on_progress=step).as_json()
         if not facts["errors"]:
             write_beat(alive_at=at, done_at=at)
+        show_ledger(now=at)
         facts["failed_checks"] = list(check_promises(now=at))
     return facts
 

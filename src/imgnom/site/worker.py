@@ -16,13 +16,14 @@ from types import FrameType
 from django.db import close_old_connections
 
 from imgnom.community.members.public import deliver_mail
-from imgnom.custody.ledger.public import make_checkpoint, sequence
+from imgnom.custody.ledger.public import make_checkpoint, sequence, witness_trouble
 from imgnom.procedures.proofs.public import check_promises
 from imgnom.procedures.retention.public import RetentionReport, resume_withdrawals, run_due, take_policy
 from imgnom.site.backup.last import backup_trouble
 from imgnom.site.clock import now_or_highest
 from imgnom.site.jump import jump_line, watch_for_jump
 from imgnom.site.lease import Lease, LeaseLost
+from imgnom.site.witness import show_ledger
 from imgnom.web.beat import read_beat, write_beat
 from imgnom.web.throttle import purge as purge_limits
 
@@ -68,6 +69,7 @@ class Worker:
             self._try("retention", lambda: self._destroy_due(at))
             self._try("limits", purge_limits)
         self._try("ledger", lambda: self._seal(at))
+        self._try("witness", lambda: show_ledger(now=at))
         if self._last_checks is None or at - self._last_checks >= CHECKS_EVERY:
             self._try("checks", lambda: self._check(at))
         beat = read_beat()
@@ -105,6 +107,8 @@ class Worker:
         failed = check_promises(now=at)
         self._last_checks = at
         if trouble := backup_trouble(now=at):
+            log.error("%s", trouble)
+        if trouble := witness_trouble(now=at):
             log.error("%s", trouble)
         if failed:
             log.error("the board turned red: %s", ", ".join(failed))

@@ -90,6 +90,11 @@ class DataKey:
             piece, number = following, number + 1
 
 
+def sealed_size(size: int) -> int:
+    """How long the sealed file of so many bytes is."""
+    return len(STREAM_MAGIC) + size + max(1, -(-size // CHUNK_BYTES)) * (NONCE_BYTES + TAG_BYTES)
+
+
 def _place(bound_to: bytes, number: int, last: bool) -> bytes:
     return bound_to + number.to_bytes(8, "big") + (b"\x01" if last else b"\x00") + VERSION
 

@@ -26,7 +26,7 @@ from imgnom.custody.keys.errors import (
     KeyUnknown,
     SealBroken,
 )
-from imgnom.custody.keys.hazmat import DataKey, context, derive, keyed_digest
+from imgnom.custody.keys.hazmat import DataKey, context, derive, keyed_digest, sealed_size
 from imgnom.custody.keys.kept_copy import (
     CopyFacts,
     copy_keys,
@@ -84,6 +84,7 @@ __all__ = [
     "opens_today",
     "read_copy",
     "read_key",
+    "sealed_size",
     "store_facts",
     "turn_epoch",
 ]  # fmt: skip

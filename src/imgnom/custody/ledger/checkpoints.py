@@ -2,13 +2,12 @@
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 
 from imgnom.custody.ledger import merkle
@@ -16,6 +15,7 @@ from imgnom.custody.ledger.append import canonical
 from imgnom.custody.ledger.errors import LeafUnknown, LedgerBroken
 from imgnom.custody.ledger.models import Certificate, Checkpoint, Leaf, Node
 from imgnom.custody.ledger.signing import from_base64, origin, sign_note, verifier_key, verify_note
+from imgnom.custody.ledger.witness import Told, tell_witness, told, witness_notes, write_to_folder
 
 CHUNK = 2000
 
@@ -44,34 +44,27 @@ def make_checkpoint(*, now: datetime) -> Checkpoint:
         if found is None:
             text = f"{origin()}\n{size}\n{base64.b64encode(merkle.root(size, node_at)).decode()}\n"
             found, _ = Checkpoint.objects.get_or_create(size=size, defaults={"note": sign_note(text), "made_at": now})
-    _tell_witness(found)
+    write_to_folder(found.size, found.note)
     return found
 
 
-def _witness_folder() -> Path | None:
-    name = settings.IMGNOM.witness
-    return Path(name) if name and "://" not in name and not name.startswith("mailto:") else None
+def show_witness(*, send: Callable[[str, str], None], now: datetime, at_once: bool = False) -> Told:
+    """A witness that is no folder has the latest checkpoint, or the failure is written down; `send` mails it."""
+    found = Checkpoint.objects.order_by("-size").first()
+    if found is None or not found.size:
+        return told()
+    return tell_witness(found.size, found.note, fits=_misfit, send=send, now=now, at_once=at_once)
 
 
-def _tell_witness(checkpoint: Checkpoint) -> None:
-    folder = _witness_folder()
-    if folder is None or not folder.is_dir():
-        return
-    file = folder / f"checkpoint-{checkpoint.size:012d}.txt"
-    if not file.exists():
-        partial = file.with_suffix(".part")
-        partial.write_text(checkpoint.note, encoding="utf-8")
-        partial.replace(file)
-
-
-def witness_notes() -> Iterator[tuple[str, str]]:
-    """(file, note) of what the witness folder holds; what cannot be read is empty and therefore unsigned."""
-    folder = _witness_folder()
-    for file in sorted(folder.glob("checkpoint-*.txt")) if folder and folder.is_dir() else []:
-        try:
-            yield file.name, file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            yield file.name, ""
+def _misfit(note: str) -> str:
+    """Empty when this ledger goes on from that checkpoint; otherwise why not."""
+    try:
+        size, root = checkpoint_facts(note)
+    except ValueError:
+        return "it holds something that this ledger's key did not sign"
+    if size > tree_size():
+        return f"it has seen {size} entries, and this ledger has {tree_size()}"
+    return "" if merkle.root(size, node_at) == root else f"it has seen another ledger of {size} entries"
 
 
 def latest_checkpoint() -> str:
@@ -115,6 +108,19 @@ def consistency(old: int, new: int) -> list[str]:
     return [base64.b64encode(h).decode() for h in merkle.consistency_proof(old, new, node_at)]
 
 
+def consistency_proof(old: int) -> dict[str, Any]:
+    """That the latest checkpoint goes on from one of that size, as JSON facts. Raises LeafUnknown."""
+    checkpoint = Checkpoint.objects.order_by("-size").first()
+    if checkpoint is None or not 0 < old <= checkpoint.size:
+        raise LeafUnknown(str(old))
+    return {
+        "from": old,
+        "size": checkpoint.size,
+        "hashes": consistency(old, checkpoint.size),
+        "checkpoint": checkpoint.note,
+    }
+
+
 def checkpoint_facts(note: str, key: str | None = None) -> tuple[int, bytes]:
     """Size and root. Raises ValueError for a note that this key did not sign, or that is no checkpoint of ours."""
     lines = verify_note(note, key=key).splitlines()
@@ -126,8 +132,8 @@ def checkpoint_facts(note: str, key: str | None = None) -> tuple[int, bytes]:
     return int(lines[1]), root
 
 
-def _signed_roots(key: str | None) -> dict[int, bytes]:
-    """What was signed, here and at the witness: size → root. Raises LedgerBroken with the first fault."""
+def _signed_roots(key: str | None, saved: str | None) -> dict[int, bytes]:
+    """What was signed, here, at the witness and in hand: size → root. Raises LedgerBroken with the first fault."""
     wanted: dict[int, bytes] = {}
     for checkpoint in Checkpoint.objects.order_by("size"):
         try:
@@ -137,11 +143,12 @@ def _signed_roots(key: str | None) -> dict[int, bytes]:
         if size != checkpoint.size:
             raise LedgerBroken(f"checkpoint {checkpoint.size}: says {size}")
         wanted[size] = root
-    for name, note in witness_notes():
+    in_hand = [("witness checkpoint given by hand", saved)] if saved is not None else []
+    for name, note in (*((f"witness {name}", note) for name, note in witness_notes()), *in_hand):
         try:
             size, root = checkpoint_facts(note, key)
         except ValueError:
-            raise LedgerBroken(f"witness {name}: its signature does not hold") from None
+            raise LedgerBroken(f"{name}: its signature does not hold") from None
         if wanted.setdefault(size, root) != root:
             raise LedgerBroken(f"checkpoint {size}: the witness saw another root")
     return wanted
@@ -198,14 +205,14 @@ def _walk(wanted: Mapping[int, bytes]) -> tuple[int, int, dict[int, bytes]]:
     return size, nodes + len(computed), roots
 
 
-def verify_ledger(*, key: str | None = None) -> VerifyResult:
+def verify_ledger(*, key: str | None = None, saved: str | None = None) -> VerifyResult:
     """Walk all leaves from 0, rebuild the tree, compare with stored hashes, checkpoints and the witness.
 
-    `key` is a verifier key to trust instead of our own. The result names the first fault.
+    `key` is a verifier key to trust instead of our own, `saved` a checkpoint that somebody kept. The result names the first fault.
     """
     size = 0
     try:
-        wanted = _signed_roots(key)
+        wanted = _signed_roots(key, saved)
         size, nodes, roots = _walk(wanted)
         for at, root in sorted(wanted.items()):
             if at > size:

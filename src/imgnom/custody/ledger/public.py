@@ -16,11 +16,13 @@ from imgnom.custody.ledger.certificates import (
 from imgnom.custody.ledger.checkpoints import (
     VerifyResult,
     consistency,
+    consistency_proof,
     export_ledger,
     latest_checkpoint,
     make_checkpoint,
     proof_of,
     proven_leaf,
+    show_witness,
     verify_ledger,
 )
 from imgnom.custody.ledger.errors import LeafUnknown, LedgerBroken, LedgerError, SigningKeyMissing
@@ -34,11 +36,12 @@ from imgnom.custody.ledger.standing import (
     standing,
     witnessed_roots,
 )
+from imgnom.custody.ledger.witness import Told, WitnessAway, told, witness_trouble
 
 __all__ = [
-    "Certificate", "KeptReceipt", "LeafUnknown", "LedgerBroken", "LedgerError", "SigningKeyMissing", "Standing", "VerifyResult",
-    "acts_from", "certificate", "close_intent", "consistency", "export_ledger", "finalise_certificates", "free_leases", "has_been", "held_still",
+    "Certificate", "KeptReceipt", "LeafUnknown", "LedgerBroken", "LedgerError", "SigningKeyMissing", "Standing", "Told", "VerifyResult", "WitnessAway",
+    "acts_from", "certificate", "close_intent", "consistency", "consistency_proof", "export_ledger", "finalise_certificates", "free_leases", "has_been", "held_still",
     "holds_bytes", "intend_destruction", "intended_keys", "issue_certificate", "keep_receipt", "kept_receipts", "keys_said_destroyed",
-    "latest_checkpoint", "make_checkpoint", "make_number", "open_intents", "proof_of", "proven_leaf", "sequence", "sign_bytes",
-    "sign_document", "standing", "verifier_key", "verify_ledger", "witnessed_roots",
+    "latest_checkpoint", "make_checkpoint", "make_number", "open_intents", "proof_of", "proven_leaf", "sequence", "show_witness", "sign_bytes",
+    "sign_document", "standing", "told", "verifier_key", "verify_ledger", "witness_trouble", "witnessed_roots",
 ]  # fmt: skip

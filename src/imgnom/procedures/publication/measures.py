@@ -15,7 +15,7 @@ from django.db import connections
 
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import last_turn
-from imgnom.custody.ledger.public import latest_checkpoint
+from imgnom.custody.ledger.public import latest_checkpoint, witness_trouble
 from imgnom.web.dates import in_seoul
 from imgnom.web.middleware import CSP
 from imgnom.web.words import say
@@ -151,15 +151,21 @@ def _staff() -> Measure:
     return Measure(str(say(ko="접근 통제", en="Access")), str(words))
 
 
-def _ledger() -> Measure:
+def _ledger(now: datetime) -> Measure:
     title = str(say(ko="처리 기록", en="Ledger"))
     sealed = bool(latest_checkpoint().strip())
-    witness = bool(settings.IMGNOM.witness)
+    trouble = witness_trouble(now=now)
+    if not settings.IMGNOM.witness:
+        witness_ko, witness_en = "없음", "none"
+    elif trouble:
+        witness_ko, witness_en = "있으나 하루 넘게 보지 못함", "yes, but it has not seen the ledger for a day"
+    else:
+        witness_ko, witness_en = "있음", "yes"
     words = say(
-        ko=f"개인정보에 한 일을 고칠 수 없는 기록에 남기고 봉인합니다. 바깥의 증인: {'있음' if witness else '없음'}.",
-        en=f"What was done with personal data goes into a ledger that cannot be rewritten unseen. Outside witness: {'yes' if witness else 'none'}.",
+        ko=f"개인정보에 한 일을 고칠 수 없는 기록에 남기고 봉인합니다. 바깥의 증인: {witness_ko}.",
+        en=f"What was done with personal data goes into a ledger that cannot be rewritten unseen. Outside witness: {witness_en}.",
     )  # fmt: skip
-    return Measure(title, str(words), sealed)
+    return Measure(title, str(words), sealed and not trouble)
 
 
 def _backups() -> Measure:
@@ -176,6 +182,6 @@ def measures_in_force(*, now: datetime) -> tuple[Measure, ...]:
 
     def each() -> Iterator[Measure]:
         yield from (_connection(), _keyring(), _separation(), _sealing(), _turn(now), _passwords())
-        yield from (_durability(), _outside(), _staff(), _ledger(), _backups())
+        yield from (_durability(), _outside(), _staff(), _ledger(now), _backups())
 
     return tuple(sorted(each(), key=lambda measure: measure.is_kept))

@@ -12,6 +12,7 @@ urlpatterns = [
     path("privacy/cookies", views.cookies, name="cookies"),
     path("privacy/ledger/key", views.ledger_key, name="ledger-key"),
     path("privacy/ledger/checkpoint", views.ledger_checkpoint, name="ledger-checkpoint"),
+    path("privacy/ledger/consistency/<int:size>", views.ledger_consistency, name="ledger-consistency"),
     path("terms", views.terms, name="terms"),
     path(".well-known/gpc.json", views.gpc, name="gpc"),
     path(".well-known/security.txt", views.security_txt, name="security"),

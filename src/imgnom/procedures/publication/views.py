@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from imgnom.custody.consent.public import VersionRow, note_in_force, policy_versions, version_of
 from imgnom.custody.in_force import policy_in_force
-from imgnom.custody.ledger.public import latest_checkpoint, verifier_key
+from imgnom.custody.ledger.public import LeafUnknown, consistency_proof, latest_checkpoint, verifier_key
 from imgnom.policy.public import Period, Policy, public_facts, render_articles, render_terms
 from imgnom.procedures.proofs.public import read_board
 from imgnom.procedures.publication.annex import annex_of
@@ -186,6 +186,15 @@ def ledger_key(request: Request) -> HttpResponse:
 @require_safe
 def ledger_checkpoint(request: Request) -> HttpResponse:
     return HttpResponse(latest_checkpoint(), content_type="text/plain; charset=utf-8")
+
+
+@require_safe
+def ledger_consistency(request: Request, size: int) -> HttpResponse:
+    """For whoever kept a checkpoint of that size: the proof that nothing before it was rewritten or cut since."""
+    try:
+        return JsonResponse(consistency_proof(size), json_dumps_params={"ensure_ascii": False})
+    except LeafUnknown:
+        raise Http404 from None
 
 
 @require_safe

@@ -189,6 +189,9 @@ def _prove() -> None:
     result = verify_ledger()
     if not result.ok:
         raise RestoreRefused(f"the ledger does not hold: {result.problem}. Nothing is served.")
-    failed = [row for row in check_invariants()["invariants"] if not row["ok"]]
+    report = check_invariants()
+    failed = [row for row in report["invariants"] if not row["ok"]]
     if failed:
         raise RestoreRefused(f"{failed[0]['id']}: {failed[0]['words']}. Nothing is served; the same command goes on.")
+    if report["withdrawals_under_way"]:
+        raise RestoreRefused("I4: a withdrawal is under way. Nothing is served; the same command goes on.")

@@ -7,5 +7,5 @@ hunt.py       the search of every byte under the home
 visitor.py    a browser's half of HTTP, without script
 stage.py      what every scene stands on; story.py tells them in order; scenes/ holds one file for each
 sabotage.py   steps that may be broken on purpose
-board.py      clauses, evidence, green or red; bar.py the progress; record.py tells a site
+board.py      clauses, evidence, green or red; bar.py the progress; record.py keeps it for a site
 """

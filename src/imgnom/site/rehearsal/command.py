@@ -8,8 +8,10 @@ import signal
 import sys
 import textwrap
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import FrameType
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from imgnom.policy.public import Policy, load_policy
@@ -17,7 +19,7 @@ from imgnom.site.policy_command import find_policy
 from imgnom.site.rehearsal.bar import Bar
 from imgnom.site.rehearsal.board import Board
 from imgnom.site.rehearsal.house import House, HouseError, environment_of, opened
-from imgnom.site.rehearsal.record import tell_site
+from imgnom.site.rehearsal.record import keep_for_board, rehearse_apart, wants_to_know
 
 # The first morning of every rehearsal, in the policy's zone: two nights before the last day of a November, so that
 # months are counted into a leap February.
@@ -54,14 +56,17 @@ def _paint(words: str, state: str) -> str:
     return f"\x1b[{COLOURS[state]}m{words}\x1b[0m" if sys.stdout.isatty() else words
 
 
-def _print_board(board: Board, policy: Policy) -> None:
+def _print_board(facts: Mapping[str, Any]) -> None:
     columns = min(shutil.get_terminal_size((110, 24)).columns, 120)
-    print(f"The promises of {policy.id}, version {policy.digest[:12]}:\n")
-    for row in board.rows.values():
-        print(_paint(f"{MARKS[row.state]} {row.id:7}", row.state) + f" {row.promise}")
-        if row.state != "planned":
-            print(textwrap.fill(row.words, columns, initial_indent=" " * 10, subsequent_indent=" " * 10))
-    print(f"\n{board.count('green')} hold, {board.count('red')} broken, {board.count('planned')} not built yet.")
+    print(f"The promises of {facts['policy']}, version {facts['digest'][:12]}:\n")
+    for row in facts["clauses"]:
+        print(_paint(f"{MARKS[row['state']]} {row['id']:7}", row["state"]) + f" {row['promise']}")
+        if row["state"] != "planned":
+            print(textwrap.fill(row["evidence"], columns, initial_indent=" " * 10, subsequent_indent=" " * 10))
+    green, red, planned = (
+        sum(row["state"] == state for row in facts["clauses"]) for state in ("green", "red", "planned")
+    )
+    print(f"\n{green} hold, {red} broken, {planned} not built yet.")
 
 
 def _live_through(board: Board, bar: Bar, policy: Policy, house: House, sabotage: tuple[str, ...]) -> None:
@@ -121,7 +126,27 @@ def rehearse_command(args: argparse.Namespace) -> int:
     if args.keep:
         bar.line(f"kept: {house.home}")
     facts = board.as_json() | {"policy": policy.id, "digest": policy.digest, "green": board.is_green}
-    if not args.sabotage:
-        tell_site(facts, outside, said=bar.line, asked=args.tell)
-    _print_json(facts) if args.json else _print_board(board, policy)
+    _print_json(facts) if args.json else _print_board(facts)
     return 0 if board.is_green else 1
+
+
+def is_for_a_board(args: argparse.Namespace) -> bool:
+    """Whether the site of these surroundings wants to know how this rehearsal ends."""
+    plain = not (args.list or args.sabotage or args.alone)
+    return plain and wants_to_know(os.environ, asked=args.tell)
+
+
+def rehearse_for_board(args: argparse.Namespace) -> int:
+    """As the site, which is open: have the policy lived through apart, and keep what was seen for the board."""
+    from imgnom.procedures.proofs.public import code_digest
+
+    arguments = [*(["--policy", args.policy] if args.policy else []), *(["--keep"] if args.keep else [])]
+    code = code_digest()  # of what is about to be rehearsed
+    status, facts = rehearse_apart(arguments)
+    if "clauses" not in facts:
+        if args.json and facts:
+            _print_json(facts)
+        return status
+    print(keep_for_board(facts, code=code), file=sys.stderr)
+    _print_json(facts) if args.json else _print_board(facts)
+    return status

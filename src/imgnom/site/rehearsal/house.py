@@ -39,9 +39,15 @@ class PortTaken(HouseError):
 
 @dataclass(frozen=True)
 class House:
+    """`old_copy` is all that lies outside the home: copies, the witness, what an auditor keeps."""
+
     home: Path
     old_copy: Path
     port: int
+
+    @property
+    def witness(self) -> Path:
+        return self.old_copy / "witness"
 
 
 def _free_port() -> int:
@@ -62,6 +68,7 @@ def environment_of(house: House, policy: Path, outside: Mapping[str, str]) -> di
         "IMGNOM_HOME": str(house.home),
         "IMGNOM_POLICY": str(policy),
         "IMGNOM_CLOCK_FILE": str(house.home / "clock"),
+        "IMGNOM_WITNESS": str(house.witness),
         "IMGNOM_BASE_URL": f"http://127.0.0.1:{house.port}",
         # The visitors of a rehearsal come through a proxy that says where each of them is.
         "IMGNOM_TRUSTED_PROXIES": "127.0.0.1/32",
@@ -111,19 +118,25 @@ def _open(policy: Path, at: datetime, outside: Mapping[str, str]) -> tuple[House
         house = House(home, old_copy, _free_port())
         (home / "tmp").mkdir()
         (home / "clock").write_text(at.isoformat(), encoding="ascii")
-        serve = [sys.executable, "-m", "imgnom", "serve", "--no-worker", "--port", str(house.port)]
-        helper = subprocess.Popen(
-            [sys.executable, attendant.__file__, str(home), str(old_copy), "--", *serve],
-            env=environment_of(house, policy, outside),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
+        house.witness.mkdir()
+        helper = _start(house, (home, old_copy), environment_of(house, policy, outside))
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)
         shutil.rmtree(old_copy, ignore_errors=True)
         raise
     return house, helper
+
+
+def _start(house: House, folders: tuple[Path, ...], environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """The site in the first of the folders, with an attendant that clears all of them away."""
+    serve = [sys.executable, "-m", "imgnom", "serve", "--no-worker", "--port", str(house.port)]
+    return subprocess.Popen(
+        [sys.executable, attendant.__file__, *map(str, folders), "--", *serve],
+        env=dict(environ),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def _close(house: House, helper: subprocess.Popen[bytes], *, keep: bool = False) -> None:
@@ -156,3 +169,18 @@ def opened(policy: Path, *, at: datetime, outside: Mapping[str, str], keep: bool
         yield house
     finally:
         _close(house, helper, keep=keep)
+
+
+@contextmanager
+def second(house: House, home: Path, *, environ: Mapping[str, str]) -> Iterator[House]:
+    """The site of another home, beside the first one; that home is gone afterwards. Raises HouseError."""
+    other = House(home, house.old_copy, _free_port())
+    helper = _start(other, (home,), environ)
+    try:
+        _ensure_ready(other, helper)
+        yield other
+    finally:
+        with suppress(OSError):
+            helper.communicate(b"", timeout=CLEAR_SECONDS)
+        if helper.poll() is None:
+            helper.kill()

@@ -1,60 +1,60 @@
-"""What a rehearsal proved is told to the site in whose surroundings it was started, if there is one.
+"""What a rehearsal proved stands on the board of the site in whose surroundings it was started, if there is one.
 
-Nothing of the rehearsal opens that site: a command of its own does, in the site's own surroundings, and only for a
-demo. The board of a real site changes when its operator says so: `imgnom rehearse --tell`.
+Nothing of the rehearsal opens that site, and no file is ever believed: the site itself starts the rehearsal, reads what
+it says from a pipe, and keeps it in its ledger. A demo does so of itself; the board of a real site changes when its
+operator says so: `imgnom rehearse --tell`.
 """
 
 import json
+import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-CODE_KEY = "code"
-
-
-def _is_demo(home: Path) -> bool:
-    try:
-        return (home / "kind-of-site").read_text(encoding="ascii").strip() == "toy"
-    except (OSError, ValueError):
-        return False
+from types import FrameType
+from typing import Any
 
 
-def tell_site(
-    facts: Mapping[str, object], environ: Mapping[str, str], *, said: Callable[[str], None], asked: bool
-) -> None:
-    """Hand the board to the site in `environ`, as a command of that site; without a site nothing happens."""
+def wants_to_know(environ: Mapping[str, str], *, asked: bool) -> bool:
+    """Whether the outcome belongs on a board: of a demo always, of another site when asked for."""
     home = Path(environ.get("IMGNOM_HOME") or "data")
-    if not (asked or _is_demo(home)):
-        return
-    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-        from imgnom.procedures.proofs.public import code_digest
-
-        json.dump(dict(facts) | {CODE_KEY: code_digest()}, file, ensure_ascii=False)
-        file.flush()
-        done = subprocess.run(
-            [sys.executable, "-m", "imgnom", "rehearse", "--record", file.name],
-            env=dict(environ),
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-    for line in (done.stdout or done.stderr).strip().splitlines()[-1:]:
-        said(line)
+    try:
+        is_demo = (home / "kind-of-site").read_text(encoding="ascii").strip() == "toy"
+    except (OSError, ValueError):
+        is_demo = False
+    return asked or is_demo
 
 
-def record_command(file: Path) -> int:
-    """Inside the site: keep the board of a rehearsal of this policy and this code in the ledger."""
+def rehearse_apart(arguments: Sequence[str]) -> tuple[int, dict[str, Any]]:
+    """The rehearsal in a process of its own: exit status, and what it says. It ends when we are told to end."""
+    command = [sys.executable, "-m", "imgnom", "rehearse", "--json", "--alone", *arguments]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE)
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        running.send_signal(number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        said, _ = running.communicate()
+    except BaseException:
+        running.terminate()
+        running.wait()
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    try:
+        return running.returncode, dict(json.loads(said))
+    except ValueError:
+        return running.returncode or 1, {}
+
+
+def keep_for_board(facts: Mapping[str, Any], *, code: str) -> str:
+    """Inside the site: the board of a rehearsal of this policy and this code is in the ledger; what to tell people."""
     from imgnom.procedures.proofs.public import record_rehearsal
     from imgnom.site.clock import now
 
-    facts = json.loads(file.read_text(encoding="utf-8"))
     states = {row["id"]: row["state"] for row in facts["clauses"]}
-    kept = record_rehearsal(states, policy=facts["digest"], code=facts[CODE_KEY], now=now())
-    print(
-        "The site's board shows this rehearsal from now on."
-        if kept
-        else "The site follows another policy or code; its board does not show this rehearsal."
-    )
-    return 0
+    if record_rehearsal(states, policy=facts["digest"], code=code, now=now()):
+        return "The site's board shows this rehearsal from now on."
+    return "The site follows another policy or code; its board does not show this rehearsal."

@@ -226,8 +226,22 @@ class Stage:
             with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(folder / file.name)) as target:
                 source.backup(target)
         shutil.copytree(self.home / "media", self.old_copy / "media")
+        if "turn" in self.sabotage:
+            (self.old_copy / "keks").mkdir()
+            for file in (self.home / "keyring").glob("kek-*.key"):
+                shutil.copy(file, self.old_copy / "keks")
 
-    def outsider_accepts(self, key: Path, what: Path) -> bool:
-        """Whether the verifier that shares no code with the site takes an export, a receipt or a certificate."""
+    def certificates(self, *, before: datetime) -> list[str]:
+        """The grades of the certificates that were issued before an instant."""
+        from django.db import connections
+
+        adapt = connections["ledger"].ops.adapt_datetimefield_value
+        with connections["ledger"].cursor() as cursor:
+            cursor.execute("SELECT grade FROM ledger_certificate WHERE made_at < %s", [adapt(before)])
+            return [str(grade) for (grade,) in cursor.fetchall()]
+
+    def outsider_accepts(self, key: Path, what: Path, older: Path | None = None) -> bool:
+        """Whether the verifier that shares no code with the site takes an export, a receipt, a proof or a certificate."""
         command = [sys.executable, str(VERIFIER), "--key", str(key), str(what)]
+        command += ["--checkpoint", str(older)] if older else []
         return subprocess.run(command, check=False, capture_output=True).returncode == 0

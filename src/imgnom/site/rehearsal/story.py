@@ -19,6 +19,7 @@ from imgnom.site.rehearsal.scenes import (
     looking_for,
     old_copies,
     reading,
+    restoring,
     twins,
     uploading,
     worker,
@@ -33,13 +34,14 @@ CAST = (
     ("lightfoot", "keep", False),
     ("stayer", None, True),
 )
-STEPS_BESIDE_THE_CALENDAR = 32
+STEPS_BESIDE_THE_CALENDAR = 35
 
 
 def tell(stage: Stage) -> None:
     stage.marks["first"] = stage.at
     stage.bar.expect(STEPS_BESIDE_THE_CALENDAR + calendar.count_looks(stage.policy))
     hunter.is_not_blind(stage)
+    ledger.is_noted(stage)
     reading.reads_without_an_account(stage)
     cookies.are_asked_for(stage)
     for name, choice, _ in CAST:
@@ -55,8 +57,11 @@ def tell(stage: Stage) -> None:
     calendar.begin(stage)
     stage.copy_stores()
     correcting.reads_and_corrects(stage)
-    leaving.all_leave(stage)
+    leaving.in_the_evening(stage)
+    restoring.backs_up(stage)
+    leaving.in_the_morning(stage)
     looking_for.those_who_left(stage)
+    restoring.comes_back_elsewhere(stage)
     stage.forgotten = tuple(record for step in stage.sabotage for record in SABOTAGES[step].forgotten)
     calendar.due_dates(stage)
     stage.forgotten = ()

@@ -5,6 +5,7 @@ Before the end the worker's work is done and everything must still stand. After 
 worker ran yet; then the work is done and nothing may be left.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,10 +14,12 @@ from itertools import groupby
 from imgnom.policy.public import PERMANENT, Actor, Policy, Record, add_period, ends_at, parse_period
 from imgnom.site.rehearsal.canaries import Person, make_person
 from imgnom.site.rehearsal.hunt import Canary
+from imgnom.site.rehearsal.sabotage import hidden_from_the_worker
 from imgnom.site.rehearsal.scenes.joining import form_of
 from imgnom.site.rehearsal.stage import Stage
 
 HORIZON = "P5Y3M"
+SHOWN_AT = re.compile(r'<time datetime="([^"]+)"')
 # When is looked, around the instant at which a record ends.
 AROUND = (timedelta(days=-1, minutes=-2), timedelta(seconds=-60), timedelta(seconds=1), timedelta(days=1, minutes=-2))
 
@@ -205,11 +208,12 @@ def _archive_is_shut(stage: Stage, *, expected: bool) -> None:
 
     rows = [(ref, item) for ref, item, end in stage.archived() if end is not None and end <= stage.at]
     refused = 0
-    for ref, item in rows:
-        try:
-            open_archive(ref, item, docket="rehearsal", by=Actor("officer", "rehearsal"), now=stage.at)
-        except RevealRefused:
-            refused += 1
+    with hidden_from_the_worker(("identity_after_leaving",) if "archive-refusal" in stage.sabotage else ()):
+        for ref, item in rows:
+            try:
+                open_archive(ref, item, docket="rehearsal", by=Actor("officer", "rehearsal"), now=stage.at)
+            except RevealRefused:
+                refused += 1
     stage.prove(
         "A4.1② I2",
         refused == len(rows) and (bool(rows) or not expected or "shut" in stage.marks),
@@ -260,8 +264,8 @@ def _own_records_are_over(stage: Stage, moment: Moment) -> None:
     browser = stage.browser_of(stayer)
     browser.post("/login", {"login": stayer.username, "password": stayer.password})
     page = browser.get("/me/records")
-    day = f"{moment.began.astimezone(stage.zone):%Y-%m-%d}"
-    shown = page.status == 200 and day in page.text.replace("까지", "")
+    days = {datetime.fromisoformat(at).astimezone(stage.zone).date() for at in SHOWN_AT.findall(page.text)}
+    shown = moment.began.astimezone(stage.zone).date() in days
     stage.prove("A4.0", page.status == 200 and not shown, "one's own page shows no record past its day")
 
 

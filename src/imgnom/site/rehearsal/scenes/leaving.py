@@ -10,22 +10,25 @@ CHOICE = re.compile(r'<input[^>]*name="content"[^>]*>')
 EVENING, MORNING = time(23, 30), time(0, 10)
 
 
-def all_leave(stage: Stage) -> None:
+def in_the_evening(stage: Stage) -> None:
     """Half of them on the last evening of the month, half when it has just ended: the zone of the policy decides."""
     half = len(stage.leavers) // 2
+    _leave_at(stage, "evening", 2, EVENING, stage.leavers[:half])
+
+
+def in_the_morning(stage: Stage) -> None:
+    half = len(stage.leavers) // 2
+    _leave_at(stage, "morning", 1, MORNING, stage.leavers[half:])
+
+
+def _leave_at(stage: Stage, mark: str, days: int, hour: time, people: list[Person]) -> None:
     today = stage.at.astimezone(stage.zone).date()
-    evening = datetime.combine(today + timedelta(days=2), EVENING, stage.zone)
-    morning = datetime.combine(today + timedelta(days=3), MORNING, stage.zone)
-    for mark, instant, people in (
-        ("evening", evening, stage.leavers[:half]),
-        ("morning", morning, stage.leavers[half:]),
-    ):
-        stage.move_to(instant)
-        stage.marks[mark] = stage.at
-        stage.visitor(f"Visitor/{mark}").get("/")
-        for person in people:
-            stage.marks[f"{person.name} left"] = stage.at
-            _leaves(stage, person)
+    stage.move_to(datetime.combine(today + timedelta(days=days), hour, stage.zone))
+    stage.marks[mark] = stage.at
+    stage.visitor(f"Visitor/{mark}").get("/")
+    for person in people:
+        stage.marks[f"{person.name} left"] = stage.at
+        _leaves(stage, person)
 
 
 def _leaves(stage: Stage, person: Person) -> None:

@@ -1,10 +1,9 @@
 """What is still found of those who left: pages, files, keys, every byte (A3.0a, A3.2①, A4.0, A4.2, A7.4)."""
 
-import sqlite3
-from contextlib import closing
 from urllib.parse import quote
 
 from imgnom.site.rehearsal.canaries import Person, latin
+from imgnom.site.rehearsal.scenes import destroyed
 from imgnom.site.rehearsal.stage import Stage
 
 SIZES = ("thumbnail", "preview", "original")
@@ -14,9 +13,7 @@ def those_who_left(stage: Stage) -> None:
     stage.say("looking for those who left")
     stage.letters()
     stage.retention()
-    brought = _bring_keys_back(stage) if "destroy-keys" in stage.sabotage else []
-    _keys_are_dead(stage)
-    _take_away(stage, brought)
+    destroyed.step_by_step(stage)
     for person in stage.leavers:
         _signs_in_no_more(stage, person)
         _posts_are_as_chosen(stage, person)
@@ -76,44 +73,3 @@ def _receipt_tells_nobody(stage: Stage, person: Person) -> None:
     text = page.text + facts.text
     told = [name for name, value in person.everything().items() if isinstance(value, str) and value in text]
     stage.prove("I6", not told, "nothing on the receipt says who", f"the receipt tells {told}")
-
-
-# ── keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _bring_keys_back(stage: Stage) -> list[str]:
-    """Sabotage: yesterday's key store over today's, as a careless operator might. Returns what came back."""
-    with closing(sqlite3.connect(stage.old_copy / "db" / "keys.sqlite3")) as old:
-        columns = ", ".join(row[1] for row in old.execute("PRAGMA table_info(keys_datakey)"))
-        rows = old.execute(f"SELECT {columns} FROM keys_datakey").fetchall()  # noqa: S608 - names from the table
-    with closing(sqlite3.connect(stage.home / "db" / "keys.sqlite3")) as new, new:
-        before = {row[0] for row in new.execute("SELECT key_id FROM keys_datakey")}
-        for row in rows:
-            places = ", ".join("?" * len(row))
-            new.execute(f"INSERT OR IGNORE INTO keys_datakey ({columns}) VALUES ({places})", row)  # noqa: S608 - see above
-        return [row[0] for row in new.execute("SELECT key_id FROM keys_datakey") if row[0] not in before]
-
-
-def _take_away(stage: Stage, brought: list[str]) -> None:
-    """Mend it again, so that the rest of the rehearsal shows this clause alone."""
-    if brought:
-        with closing(sqlite3.connect(stage.home / "db" / "keys.sqlite3")) as store, store:
-            store.executemany("DELETE FROM keys_datakey WHERE key_id = ?", [(key,) for key in brought])
-
-
-def _keys_are_dead(stage: Stage) -> None:
-    """No data key under which anything of a leaver was sealed before is in the key store any more."""
-    with closing(sqlite3.connect(stage.old_copy / "db" / "vault.sqlite3")) as store:
-        before = set(store.execute("SELECT DISTINCT key_id, subject FROM vault_sealedvalue"))
-    with closing(sqlite3.connect(stage.home / "db" / "vault.sqlite3")) as vault:
-        alive = {row[0] for row in vault.execute("SELECT DISTINCT subject FROM vault_sealedvalue")}
-    with closing(sqlite3.connect(stage.home / "db" / "keys.sqlite3")) as keys:
-        held = {row[0] for row in keys.execute("SELECT key_id FROM keys_datakey")}
-    dead = {key for key, subject in before if subject not in alive}
-    left = dead & held
-    stage.prove(
-        "A4.2",
-        len(dead) >= len(stage.leavers) and not left,
-        "the keys of those who left are no longer in the key store",
-        f"{len(left)} of {len(dead)} keys of people who left are still there",
-    )
