@@ -109,7 +109,7 @@ def postgres() -> Iterator[str]:
         settings = {
             "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "max_connections": CONNECTIONS,
             "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB", "shared_buffers": "128MB",
-            "log_min_messages": "error", "autovacuum": "off",
+            "log_min_messages": "error", "autovacuum": "off", "wal_recycle": "off", "log_min_error_statement": "panic", "log_error_verbosity": "terse",
         }  # fmt: skip
         with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())

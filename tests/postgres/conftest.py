@@ -21,6 +21,7 @@ def fresh_urls() -> Iterator[dict[str, str]]:
         url, name = POSTGRES.format(store=store), f"imgnom_{store}_{suffix}"
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
         variable = "IMGNOM_DATABASE_URL" if store == "default" else f"IMGNOM_{store.upper()}_DATABASE_URL"
         made[variable] = url.rpartition("/")[0] + f"/{name}?application_name=imgnom-test&pool_size=4"
     yield made

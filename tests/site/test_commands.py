@@ -11,7 +11,7 @@ from tests.live import ROOT, Site, environment, free_port, running
 
 pytestmark = pytest.mark.xdist_group("commands")
 VERBS = (
-    "serve", "worker", "rehearse", "policy", "retention", "ledger", "keys", "staff", "check", "doctor", "backup", "restore", "manage",
+    "serve", "worker", "rehearse", "policy", "retention", "ledger", "keys", "staff", "check", "doctor", "backup", "restore", "database", "manage",
 )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from imgnom.site.environment import STORES
+
 Verb = Callable[[argparse.Namespace], int]
 
 
@@ -146,6 +148,13 @@ def _doctor(args: argparse.Namespace) -> int:
     return 0 if report["ok"] else 1
 
 
+def _database(args: argparse.Namespace) -> int:
+    _start_django()
+    from imgnom.site.database_roles import database_command
+
+    return database_command(args)
+
+
 def _manage(args: argparse.Namespace) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imgnom.site.settings")
     from django.core.management import execute_from_command_line
@@ -255,6 +264,9 @@ def _parser() -> argparse.ArgumentParser:
     check = verb("check", _check, "check the invariants of the stores")
     check.add_argument("--deep", action="store_true", help="also open every picture: finds bits that turned over")
     verb("doctor", _doctor, "look at the installation and say what is missing")
+    database = verb("database", _database, "roles on PostgreSQL")
+    database.add_argument("act", choices=("roles",), help="print the SQL with which a superuser makes them")
+    database.add_argument("--store", choices=STORES, help="only this store's, without psql's \\connect")
     backup = verb("backup", _backup, "copy the stores and pictures, the keys apart, and read everything back")
     backup.add_argument("folder", metavar="DIR", help="where the sets lie; each run adds one")
     backup.add_argument("--keys", metavar="DIR2", required=True, help="where the one copy of the keys lies, apart")

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 
 from imgnom.community.images.public import WrongDecoder, check_decoder
 from imgnom.custody.in_force import policy_in_force, trouble
@@ -13,6 +13,7 @@ from imgnom.custody.keys.public import KeysError, check_keyring, copy_status
 from imgnom.custody.ledger.public import witness_trouble
 from imgnom.site.backup.last import backup_trouble, last_backup
 from imgnom.site.clock import now
+from imgnom.site.database_roles import role_faults, roles_are_asked_for
 
 
 def _decoder() -> dict[str, Any]:
@@ -39,6 +40,17 @@ def _backup() -> list[dict[str, Any]]:
     return found
 
 
+def _roles() -> list[dict[str, Any]]:
+    """Whether each store on PostgreSQL is reached with no more rights than needed; a toy is told, and not blamed."""
+    faults = role_faults()
+    lines = [
+        {"what": f"roles, {fault.store}", "ok": not roles_are_asked_for(), "words": fault.words} for fault in faults
+    ]
+    if not lines and any(connections[alias].vendor == "postgresql" for alias in connections):
+        lines = [{"what": "roles", "ok": True, "words": "each store has its own, and the web server lesser ones"}]
+    return lines
+
+
 def examine() -> dict[str, Any]:
     findings = [
         {"what": "Python", "ok": sys.version_info >= (3, 12), "words": sys.version.split()[0]},
@@ -60,4 +72,5 @@ def examine() -> dict[str, Any]:
     if settings.IMGNOM.witness:
         trouble_told = witness_trouble(now=now())
         findings.append({"what": "witness", "ok": not trouble_told, "words": trouble_told or "sees the ledger"})
+    findings += _roles()
     return {"ok": all(row["ok"] for row in findings), "findings": findings}

@@ -72,7 +72,8 @@ class Environment:
         return self.home / "outbox"
 
 
-def _value(environ: Mapping[str, str], name: str) -> str:
+def read_value(environ: Mapping[str, str], name: str) -> str:
+    """The variable, or the content of the file that NAME_FILE names; empty without both. Raises EnvironmentError_."""
     plain = environ.get(name, "").strip()
     file = environ.get(f"{name}_FILE", "")
     if plain and file:
@@ -96,7 +97,7 @@ def _scheme(value: str) -> str:
 
 
 def _url(environ: Mapping[str, str], name: str, *, allowed: tuple[str, ...]) -> str:
-    value = _value(environ, name)
+    value = read_value(environ, name)
     if value and _scheme(value) not in allowed:
         raise EnvironmentError_(f"{name} must start with one of {', '.join(s + ':' for s in allowed)}.")
     return value
@@ -122,7 +123,7 @@ def address_file(home: Path) -> Path:
 
 
 def home_of(environ: Mapping[str, str]) -> Path:
-    return Path(_value(environ, "IMGNOM_HOME") or "data").resolve()
+    return Path(read_value(environ, "IMGNOM_HOME") or "data").resolve()
 
 
 def mode_of(environ: Mapping[str, str]) -> str:
@@ -132,7 +133,7 @@ def mode_of(environ: Mapping[str, str]) -> str:
 
 def _mode(environ: Mapping[str, str], *, home: Path) -> str:
     """The mode that is asked for, else the one that the home remembers, else production."""
-    asked = _value(environ, "IMGNOM_MODE")
+    asked = read_value(environ, "IMGNOM_MODE")
     if asked:
         if asked not in MODES:
             raise EnvironmentError_(f"IMGNOM_MODE must be one of {', '.join(MODES)}.")
@@ -145,7 +146,7 @@ def _mode(environ: Mapping[str, str], *, home: Path) -> str:
 
 
 def _keyring(environ: Mapping[str, str], *, home: Path, toy: bool) -> Path:
-    text = _value(environ, "IMGNOM_KEYRING")
+    text = read_value(environ, "IMGNOM_KEYRING")
     if not text and not toy:
         raise EnvironmentError_("IMGNOM_KEYRING must name the folder of the keys; it may not lie under IMGNOM_HOME.")
     keyring = Path(text).resolve() if text else home / "keyring"
@@ -157,7 +158,7 @@ def _keyring(environ: Mapping[str, str], *, home: Path, toy: bool) -> Path:
 
 
 def _clock_file(environ: Mapping[str, str], *, home: Path, mode: str, toy: bool) -> Path | None:
-    text = _value(environ, "IMGNOM_CLOCK_FILE")
+    text = read_value(environ, "IMGNOM_CLOCK_FILE")
     if text and not toy:
         raise EnvironmentError_("IMGNOM_CLOCK_FILE works in demo and rehearsal only: nobody moves time on a real site.")
     if not text:
@@ -167,7 +168,7 @@ def _clock_file(environ: Mapping[str, str], *, home: Path, mode: str, toy: bool)
 
 
 def _base_url(environ: Mapping[str, str], *, home: Path, mode: str) -> str:
-    text = _value(environ, "IMGNOM_BASE_URL").rstrip("/")
+    text = read_value(environ, "IMGNOM_BASE_URL").rstrip("/")
     if not text and mode == "production":
         raise EnvironmentError_("IMGNOM_BASE_URL must say where the site is reached, as https://example.org.")
     if not text and mode in TOY_MODES:
@@ -192,7 +193,7 @@ def _base_url(environ: Mapping[str, str], *, home: Path, mode: str) -> str:
 def _policy(environ: Mapping[str, str]) -> Path:
     """A folder, or the name of a bundled policy."""
     bundled = Path(__file__).resolve().parents[3] / "policies"
-    named = _value(environ, "IMGNOM_POLICY") or "imgnom"
+    named = read_value(environ, "IMGNOM_POLICY") or "imgnom"
     places = [Path(named).resolve()] if named != "imgnom" else []
     if re.fullmatch(r"[a-z][a-z0-9-]*", named):
         places.append(bundled / named)
@@ -205,7 +206,7 @@ def _policy(environ: Mapping[str, str]) -> Path:
 def _proxies(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Addresses and networks, in one form. A proxy that is misspelt would make every visitor look like one."""
     found = []
-    for text in _value(environ, "IMGNOM_TRUSTED_PROXIES").replace(",", " ").split():
+    for text in read_value(environ, "IMGNOM_TRUSTED_PROXIES").replace(",", " ").split():
         try:
             network = ipaddress.ip_network(text, strict=False)
         except ValueError:
@@ -217,7 +218,7 @@ def _proxies(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _witness(environ: Mapping[str, str], *, home: Path, toy: bool) -> str:
-    text = _value(environ, "IMGNOM_WITNESS")
+    text = read_value(environ, "IMGNOM_WITNESS")
     if not text:
         return ""
     if _scheme(text) in ("http", "https", "mailto"):
@@ -252,7 +253,7 @@ def _witness_elsewhere(text: str) -> str:
 
 
 def _cache_url(environ: Mapping[str, str]) -> str:
-    if _value(environ, "IMGNOM_CACHE_URL"):
+    if read_value(environ, "IMGNOM_CACHE_URL"):
         raise EnvironmentError_("IMGNOM_CACHE_URL: this version asks no cache server; leave it out.")
     return ""
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from imgnom.custody.keys.public import clear_residue
 from imgnom.procedures.proofs.public import check_promises
 from imgnom.procedures.retention.public import list_due, run_due
 from imgnom.site.clock import now
@@ -59,6 +60,8 @@ def _run(*, quiet: bool) -> dict[str, Any]:
         if not facts["errors"]:
             write_beat(alive_at=at, done_at=at)
         show_ledger(now=at)
+        step("upkeep")
+        facts["residue"] = clear_residue().left
         facts["failed_checks"] = list(check_promises(now=at))
     return facts
 
@@ -73,6 +76,7 @@ def _run_words(facts: Mapping[str, Any]) -> str:
     lines += [f"certificate {number}" for number in facts["certificates"]]
     lines += [f"{step}: failed ({error}); it is tried again" for step, error in facts["errors"].items()]
     lines += [f"check failed: {name}; the board is red" for name in facts["failed_checks"]]
+    lines += [f"old bytes may be left in {place}: {why}" for place, why in facts["residue"].items()]
     if facts["copy_problem"]:
         lines.append(f"{facts['copy_problem']}; the key-encryption key before this turn had to stay")
     if facts["epoch"] is not None:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -32,6 +32,7 @@ from imgnom.custody.keys.public import KeysError, ensure_keyring
 from imgnom.custody.ledger.public import make_checkpoint
 from imgnom.policy.public import SYSTEM, PolicyError, load_policy
 from imgnom.site.clock import ClockWrong, now
+from imgnom.site.database_roles import RolesMissing, grant_web_rights, web_environment
 from imgnom.site.databases import close_stores
 from imgnom.site.environment import address_file, mode_file
 from imgnom.web.beat import read_beat, write_beat
@@ -64,9 +65,10 @@ def prepare() -> None:
             # Stores of another site, or of a real one under a toy's keyring, are left as they are.
             ensure_keyring(now=at)
         migrate_all()
+        grant_web_rights()
         ensure_keyring(now=at)
         ensure_approved(policy, approved=approved_policy())
-    except (PolicyError, PolicyUnapproved, ClockWrong, KeysError, OSError) as error:
+    except (PolicyError, PolicyUnapproved, ClockWrong, KeysError, RolesMissing, OSError) as error:
         sys.exit(f"imgnom: {error}")
     adopt_policy(policy, now=at, by=SYSTEM)
     # The first one names the ledger; from then on the name stands, whatever the address.
@@ -111,8 +113,8 @@ def _web(host: str, port: int, workers: int) -> list[str]:
     ]  # fmt: skip
 
 
-def _child_environment() -> dict[str, str]:
-    return os.environ | {
+def _child_environment(base: Mapping[str, str]) -> dict[str, str]:
+    return dict(base) | {
         "DJANGO_SETTINGS_MODULE": "imgnom.site.settings",
         "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
     }
@@ -139,6 +141,7 @@ class Child:
     name: str
     command: Sequence[str]
     max_tries: int | None
+    environ: Mapping[str, str] | None = None  # its own, else the parent's
     process: subprocess.Popen[bytes] | None = None
     group: int | None = None
     started_at: float = 0.0
@@ -150,7 +153,7 @@ class Child:
         # Its own process group: Ctrl-C reaches the parent alone, which then ends the children in order.
         self.process = subprocess.Popen(
             self.command,
-            env=_child_environment(),
+            env=_child_environment(os.environ if self.environ is None else self.environ),
             process_group=0,
             preexec_fn=_die_with_parent(),  # noqa: PLW1509 - the parent has one thread
         )
@@ -267,7 +270,7 @@ def serve(*, host: str, port: int, workers: int, with_worker: bool = True) -> in
     if with_worker and read_beat() is None:
         write_beat(alive_at=now(), done_at=now())  # from here on the board counts the hours of a missing worker
     close_stores()
-    children = [Child("web server", _web(host, port, workers), WEB_TRIES)]
+    children = [Child("web server", _web(host, port, workers), WEB_TRIES, web_environment(os.environ))]
     if with_worker:
         children.append(Child("worker", [sys.executable, "-m", "imgnom", "worker"], None))
     tree = Tree(children)

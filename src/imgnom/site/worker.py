@@ -16,6 +16,7 @@ from types import FrameType
 from django.db import close_old_connections
 
 from imgnom.community.members.public import deliver_mail
+from imgnom.custody.keys.public import clear_residue
 from imgnom.custody.ledger.public import make_checkpoint, sequence, witness_trouble
 from imgnom.procedures.proofs.public import check_promises
 from imgnom.procedures.retention.public import RetentionReport, resume_withdrawals, run_due, take_policy
@@ -33,6 +34,8 @@ ROUND_SECONDS = 0.5
 # So long a withdrawal with many files is carried on before other work has its turn.
 WITHDRAWAL_SECONDS = 5.0
 RETENTION_EVERY = timedelta(minutes=10)
+# Old bytes of what was destroyed leave pages and logs within a day: the promise has four tries.
+UPKEEP_EVERY = timedelta(hours=6)
 CHECKS_EVERY = timedelta(hours=6)
 # After a run with errors; real time, so that a clock file that stands still does not stop the next try.
 RETENTION_RETRY_SECONDS = 30.0
@@ -46,6 +49,7 @@ class Worker:
         self._lease = lease or Lease(LEASE)
         self._last_retention: datetime | None = None
         self._last_checks: datetime | None = None
+        self._last_upkeep: datetime | None = None
         self._retry_at = 0.0
         self._stop = threading.Event()
         self._asked = False
@@ -70,6 +74,8 @@ class Worker:
             self._try("limits", purge_limits)
         self._try("ledger", lambda: self._seal(at))
         self._try("witness", lambda: show_ledger(now=at))
+        if self._last_upkeep is None or at - self._last_upkeep >= UPKEEP_EVERY:
+            self._try("upkeep", lambda: self._clear(at))
         if self._last_checks is None or at - self._last_checks >= CHECKS_EVERY:
             self._try("checks", lambda: self._check(at))
         beat = read_beat()
@@ -102,6 +108,13 @@ class Worker:
         """Evidence of another policy is none of this one: what was just taken is looked at in this very round."""
         if take_policy(now=at):
             self._last_checks = None
+
+    def _clear(self, at: datetime) -> None:
+        """Also what a killed worker left: the first round of each worker does it."""
+        left = clear_residue().left
+        self._last_upkeep = at
+        if left:
+            log.warning("old bytes may be left: %s", "; ".join(f"{place}: {why}" for place, why in left.items()))
 
     def _check(self, at: datetime) -> None:
         failed = check_promises(now=at)

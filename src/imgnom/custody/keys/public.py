@@ -1,6 +1,6 @@
 """The door of the keys."""
 
-from imgnom.custody.keys.compact import compact, compact_stores
+from imgnom.custody.keys.compact import clear_residue, compact, compact_stores
 from imgnom.custody.keys.data_keys import (
     KeyId,
     alive_ids,
@@ -58,6 +58,7 @@ __all__ = [
     "alive_owners",
     "any_alive",
     "check_keyring",
+    "clear_residue",
     "compact",
     "compact_stores",
     "context",

@@ -16,6 +16,7 @@ from django.db import connections, transaction
 from imgnom.custody.ledger.merkle import leaf_hash, node_hash
 from imgnom.custody.ledger.models import Leaf, Lease, Node
 from imgnom.custody.outbox.models import Outbox
+from imgnom.custody.owners import owns_store
 from imgnom.custody.transactions import ensure_outermost
 
 LEASE_SECONDS = 30.0
@@ -104,11 +105,13 @@ def _append_batch(rows: list[Outbox], token: int) -> int:
 
 
 def sequence(*, now: datetime) -> int:
-    """Append all that waits in any store; returns how many leaves were added. Somebody else at it: 0.
+    """Append all that waits in any store; returns how many leaves were added. Somebody else at it, or not ours to do: 0.
 
     Raises InsideTransaction: what is not committed yet may still be undone, and the ledger forgets nothing.
     """
     ensure_outermost("an entry into the ledger")
+    if not owns_store("ledger"):
+        return 0
     waiting = [alias for alias in connections if Outbox.objects.using(alias).exists()]
     if not waiting:
         return 0

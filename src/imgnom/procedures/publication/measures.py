@@ -126,8 +126,8 @@ def _durability() -> Measure:
     title = str(say(ko="덮어쓰기", en="Overwriting"))
     if not lite:
         words = say(
-            ko="지운 행이 있던 자리는 데이터베이스가 스스로 정리합니다. 되살릴 수 없게 하는 것은 열쇠를 없애는 일입니다.",
-            en="The database clears the place of deleted rows in its own time; what makes them unreadable is the destruction of keys.",
+            ko="지운 행이 있던 표는 하루 안에 새로 씁니다. 되살릴 수 없게 하는 것은 열쇠를 없애는 일입니다.",
+            en="Tables with deleted rows are written anew within a day; what makes them unreadable is the destruction of keys.",
         )
         return Measure(title, str(words))
     words = say(

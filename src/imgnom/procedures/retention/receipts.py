@@ -20,6 +20,7 @@ from imgnom.custody.ledger.public import (
     proof_of,
     sequence,
 )
+from imgnom.custody.owners import owns_store
 from imgnom.custody.vault.public import due_names, is_fenced
 from imgnom.policy.public import Policy, ends_at, last_day
 from imgnom.procedures.retention.models import Withdrawal
@@ -87,8 +88,9 @@ def proofs_for(leaves: list[str], *, now: datetime) -> list[dict[str, Any]]:
         try:
             return [proof_of(leaf) for leaf in leaves]
         except LeafUnknown:
-            sequence(now=now)
-            make_checkpoint(now=now)
+            if owns_store("ledger"):
+                sequence(now=now)
+                make_checkpoint(now=now)
             time.sleep(PROOF_WAIT_SECONDS)
     found = []
     for leaf in leaves:
