@@ -120,7 +120,7 @@ def small(now: datetime) -> World:
     certificate = Withdrawal.objects.get().certificates[0]
     values = {
         "public_id": shown, "shown": shown, "comment_id": str(comment.pk), "number": receipt.rpartition("/")[2], "certificate_number": certificate,
-        "digest": policy_in_force().digest, "nickname": "은수", "name": "river", "token": made.enrolment_path.rpartition("/")[2],
+        "digest": policy_in_force().digest, "nickname": "은수", "name": "river", "token": made.enrolment_path.rpartition("/")[2], "size": "1",
     }  # fmt: skip
     for client in clients.values():
         client.cookies["note"] = f"{CANARY}-cookie"
