@@ -13,6 +13,12 @@ from django.contrib.sessions.models import Session
 from imgnom.custody.in_force import policy_in_force
 from imgnom.policy.public import ends_at
 from imgnom.site.clock import now_or_highest
+from imgnom.web.prepared import Prepared, as_row, columns_of
+
+_ROW = columns_of(Session)
+_ALIVE = Prepared(
+    lambda key, now: Session.objects.filter(session_key=key, expire_date__gt=now).values_list(*_ROW), str, datetime
+)
 
 
 class SessionStore(DatabaseStore):
@@ -21,10 +27,11 @@ class SessionStore(DatabaseStore):
         return Session
 
     def _get_session_from_db(self) -> Session | None:
-        found = Session.objects.filter(session_key=self.session_key, expire_date__gt=now_or_highest()).first()
+        found = _ALIVE.first(self.session_key or "", now_or_highest())
         if found is None:
             self._session_key = None
-        return found
+            return None
+        return as_row(Session, found)
 
     def get_expiry_date(self, **_kwargs: Any) -> datetime:
         at, policy = now_or_highest(), policy_in_force()

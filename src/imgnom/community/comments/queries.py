@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from imgnom.community.comments.models import Comment
+from imgnom.web.prepared import Prepared
 
 PAGE = 50
 
@@ -32,13 +33,20 @@ class Talk:
         return len(self.remarks) if self.is_newest and not self.older else None
 
 
+_FIELDS = ("pk", "author_id", "author__nickname", "author_name", "body", "removed_reason", "created_at")
+_NEWEST = Prepared(
+    lambda image: Comment.objects.filter(image_id=image).order_by("-pk").values_list(*_FIELDS)[: PAGE + 1], int
+)
+_OLDER = Prepared(
+    lambda image, before: Comment.objects.filter(image_id=image, pk__lt=before)
+    .order_by("-pk").values_list(*_FIELDS)[: PAGE + 1],
+    int, int,
+)  # fmt: skip
+
+
 def talk_under(image_id: int, *, before: str | None) -> Talk:
     """One query, whose cost does not grow with what was said before."""
-    rows = Comment.objects.filter(image_id=image_id)
-    is_newest = not (before and before.isascii() and before.isdigit() and len(before) < 19)
-    if before and not is_newest:
-        rows = rows.filter(pk__lt=int(before))
-    fields = ("pk", "author_id", "author__nickname", "author_name", "body", "removed_reason", "created_at")
-    found = [Remark(*row) for row in rows.order_by("-pk").values_list(*fields)[: PAGE + 1]]
+    cursor = int(before) if before and before.isascii() and before.isdigit() and len(before) < 19 else None
+    found = [Remark(*row) for row in (_NEWEST(image_id) if cursor is None else _OLDER(image_id, cursor))]
     older = str(found[PAGE - 1].number) if len(found) > PAGE else ""
-    return Talk(tuple(reversed(found[:PAGE])), older, is_newest=is_newest)
+    return Talk(tuple(reversed(found[:PAGE])), older, is_newest=cursor is None)

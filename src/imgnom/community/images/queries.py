@@ -6,14 +6,16 @@ A page of the gallery is read as plain values, not as rows of the model: forty t
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connections, router
 from django.db.models import Q, QuerySet
 
 from imgnom.community.images.models import Image, ImageTag
 from imgnom.community.images.text import one_line
+from imgnom.web.prepared import Prepared, as_row, columns_of
 
 PAGE = 40
 MAX_WORDS = 6
@@ -105,10 +107,28 @@ FROM images_image p WHERE p.id = %s
 """
 
 
+_ROW = columns_of(Image)
+_SHOWN = Prepared(
+    lambda public_id: Image.objects.filter(public_id=public_id).values_list(*_ROW, "author__nickname"), str
+)
+
+
+def _image_to_show(public_id: str) -> Image | None:
+    """The row with its author's nickname; what else the author's row holds is no matter of a page."""
+    found = _SHOWN.first(public_id)
+    if found is None:
+        return None
+    image = as_row(Image, found[:-1])
+    if image.author_id is not None:
+        author: Any = Image._meta.get_field("author").related_model
+        image.author = as_row(author, (image.author_id, found[-1]), only=("id", "nickname"))
+    return image
+
+
 def shown_picture(public_id: str, *, member_id: int | None) -> ShownPicture | None:
     """Two queries. A picture that stands in no list has no neighbours."""
-    image = visible_image(public_id, member_id=member_id)
-    if image is None:
+    image = _image_to_show(public_id)
+    if image is None or not can_see(image, member_id=member_id):
         return None
     if image.visibility != "public" or image.removed_reason:
         return ShownPicture(image, None, None, None, None)
@@ -118,8 +138,30 @@ def shown_picture(public_id: str, *, member_id: int | None) -> ShownPicture | No
     return ShownPicture(image, *around)
 
 
+_TAGS_OF = Prepared(lambda image: ImageTag.objects.filter(image_id=image).order_by("pk").values_list("tag__name"), int)
+
+
 def tags_of(image: Image) -> list[str]:
-    return list(ImageTag.objects.filter(image=image).order_by("pk").values_list("tag__name", flat=True))
+    return [name for (name,) in _TAGS_OF(image.pk)]
+
+
+# One question for a page of the gallery, from the newest or after a cursor.
+_NEWEST = Prepared(lambda: visible_images().order_by("-pk").values_list(*_FIELDS)[: PAGE + 1])
+_OLDER = Prepared(
+    lambda cursor: visible_images().filter(pk__lt=cursor).order_by("-pk").values_list(*_FIELDS)[: PAGE + 1], int
+)
+
+
+def newest_page(*, after: str | None) -> CardPage:
+    """`card_page` of all that everybody may see."""
+    cursor = cursor_of(after)
+    return _cut(_NEWEST() if cursor is None else _OLDER(cursor), PAGE, is_first=cursor is None)
+
+
+def _cut(rows: Iterable[Sequence[Any]], size: int, *, is_first: bool) -> CardPage:
+    cards = tuple(Card(*row) for row in rows)
+    older = str(cards[size - 1].number) if len(cards) > size else ""
+    return CardPage(cards[:size], older, is_first)
 
 
 def card_page(query: QuerySet[Image], *, after: str | None, size: int = PAGE) -> CardPage:
@@ -127,15 +169,21 @@ def card_page(query: QuerySet[Image], *, after: str | None, size: int = PAGE) ->
     cursor = cursor_of(after)
     if cursor is not None:
         query = query.filter(pk__lt=cursor)
-    cards = tuple(Card(*row) for row in query.order_by("-pk").values_list(*_FIELDS)[: size + 1])
-    older = str(cards[size - 1].number) if len(cards) > size else ""
-    return CardPage(cards[:size], older, is_first=cursor is None)
+    return _cut(query.order_by("-pk").values_list(*_FIELDS)[: size + 1], size, is_first=cursor is None)
+
+
+_TAGS_ON = Prepared(
+    lambda *numbers: ImageTag.objects.filter(image_id__in=numbers).values_list("tag__name"), *[int] * PAGE
+)
 
 
 def tags_on(cards: Sequence[Card], *, most: int = 8) -> list[str]:
     """The tags that stand on these pictures most often."""
-    numbers = [card.number for card in cards]
-    found = Counter(ImageTag.objects.filter(image_id__in=numbers).values_list("tag__name", flat=True))
+    if not cards:
+        return []
+    numbers = [card.number for card in cards[:PAGE]]
+    # The question names as many pictures as a page has: where there are fewer, the last one is named again.
+    found = Counter(name for (name,) in _TAGS_ON(*numbers, *[numbers[-1]] * (PAGE - len(numbers))))
     return [name for name, _ in found.most_common(most)]
 
 

@@ -21,12 +21,12 @@ from imgnom.community.images.public import change_words, display_size, original_
 from imgnom.community.images.queries import (
     card_page,
     found_by,
+    newest_page,
     of_member,
     own_images,
     tags_of,
     tags_on,
     visible_image,
-    visible_images,
     with_tag,
 )
 from imgnom.community.images.take_in import MAX_BYTES
@@ -64,7 +64,7 @@ def _cloth(
 
 @require_safe
 def gallery(request: Request) -> HttpResponse:
-    page = card_page(visible_images(), after=request.GET.get("after"))
+    page = newest_page(after=request.GET.get("after"))
     links = {"older_link": f"?after={page.older}" if page.older else "", "newest_link": "/"}
     return render(request, "images/gallery.html", {"page": page, "chips": tags_on(page.cards)} | links)
 

@@ -7,9 +7,10 @@ from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 
 from imgnom.community.members.codes import record_end
-from imgnom.community.members.models import MemberSession
+from imgnom.community.members.models import Member, MemberSession
 from imgnom.community.members.sessions import end_one_session
 from imgnom.policy.public import Actor
+from imgnom.web.prepared import Prepared, as_row, columns_of
 from imgnom.web.requests import Request
 
 VISITOR = Actor("visitor", None)
@@ -17,6 +18,19 @@ TOUCH_EVERY = timedelta(hours=1)
 # Whoever can open the desk is signed out when nobody moves; looked at often enough for the minute to be right.
 STAFF_IDLE = timedelta(minutes=15)
 STAFF_TOUCH = timedelta(seconds=30)
+_SESSION = columns_of(MemberSession)
+_OF_SID = Prepared(
+    lambda sid: MemberSession.objects.filter(sid=sid).values_list(*_SESSION, *columns_of(Member, "member__")), str
+)
+
+
+def _session_of(sid: str) -> MemberSession | None:
+    found = _OF_SID.first(sid)
+    if found is None:
+        return None
+    row = as_row(MemberSession, found[: len(_SESSION)])
+    row.member = as_row(Member, found[len(_SESSION) :])
+    return row
 
 
 class LiveSession:
@@ -31,7 +45,7 @@ class LiveSession:
 
     def _recognise(self, request: Request) -> None:
         now = request.now
-        row = MemberSession.objects.select_related("member").filter(sid=request.session.get("sid", "")).first()
+        row = _session_of(request.session.get("sid", ""))
         staff = row is not None and row.member.role != "member"
         if (
             row is None

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NewType
 
-from django.db import transaction
+from django.db import connections, transaction
 
 from imgnom.custody.keys import hazmat
 from imgnom.custody.keys.epochs import CHUNK, TURN_LOCK, current_epoch, kek_of
@@ -32,21 +32,34 @@ def create_key(*, owner: str, klass: str, now: datetime) -> KeyId:
     return KeyId(key_id)
 
 
+# Written out: the ORM takes longer to compose it than a store to answer it, and every reading asks it.
+_WRAPPED = "SELECT epoch, wrapped FROM keys_datakey WHERE key_id = %s"
+
+
+def _wrapped(key_id: str) -> tuple[int, bytes] | None:
+    """Asked anew at each opening and kept nowhere: a key that any process destroyed opens nothing from then on."""
+    with connections["keys"].cursor() as cursor:
+        cursor.execute(_WRAPPED, [key_id])
+        row = cursor.fetchone()
+    return None if row is None else (row[0], bytes(row[1]))
+
+
 def open_key(key_id: str) -> hazmat.DataKey:
     """The opened key. Raises KeyDestroyed, KeyUnknown, KeyringMissing, KeyringWrong."""
-    row = DataKey.objects.filter(key_id=key_id).first()
-    if row is None:
+    found = _wrapped(key_id)
+    if found is None:
         if DestroyedKey.objects.filter(key_id=key_id).exists():
             raise KeyDestroyed(key_id)
         raise KeyUnknown(key_id)
+    epoch, wrapped = found
     try:
-        return hazmat.DataKey(hazmat.unwrap(kek_of(row.epoch), bytes(row.wrapped)))
+        return hazmat.DataKey(hazmat.unwrap(kek_of(epoch), wrapped))
     except Exception:
         # A turn may have rewrapped the row between our read of it and of the KEK file: look once more.
-        again = DataKey.objects.filter(key_id=key_id).first()
-        if again is None or again.epoch == row.epoch:
+        again = _wrapped(key_id)
+        if again is None or again[0] == epoch:
             raise
-        return hazmat.DataKey(hazmat.unwrap(kek_of(again.epoch), bytes(again.wrapped)))
+        return hazmat.DataKey(hazmat.unwrap(kek_of(again[0]), again[1]))
 
 
 def find_key(owner: str, klass: str) -> KeyId | None:

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connections, transaction
 
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.transactions import hold_lock
-from imgnom.custody.vault.models import Correction, Fence, LastUse
+from imgnom.custody.vault.models import Correction, LastUse
 from imgnom.policy.public import Actor
 
 
@@ -25,21 +25,25 @@ class UseRow:
     by_staff: bool
 
 
+# One statement: whether the subject is fenced is asked in the same breath.
+_NOTE = """
+INSERT INTO vault_lastuse (subject, item, purpose, role, look, at) SELECT %s, %s, %s, %s, %s, %s
+WHERE NOT EXISTS (SELECT 1 FROM vault_fence WHERE subject = %s)
+ON CONFLICT (subject, item, purpose, role, look) DO UPDATE SET at = excluded.at
+"""
+
+
 def note_uses(subjects: Iterable[str], item: str, *, purpose: str, by: Actor, now: datetime, look: str = "") -> None:
     """Noted for each subject that is not fenced; inside the caller's transaction of the vault, or in its own."""
     role = policy_in_force().roles.get(by.role)
     mark = look if role is not None and role.staff else ""
-    with transaction.atomic(using="vault"):
+    connection = connections["vault"]
+    at = connection.ops.adapt_datetimefield_value(now)
+    with transaction.atomic(using="vault", savepoint=False):
         for subject in subjects:
             hold_lock("vault", f"fence of {subject}", shared=True)
-            if Fence.objects.filter(subject=subject).exists():
-                continue
-            LastUse.objects.bulk_create(
-                [LastUse(subject=subject, item=item, purpose=purpose, role=by.role, look=mark, at=now)],
-                update_conflicts=True,
-                unique_fields=["subject", "item", "purpose", "role", "look"],
-                update_fields=["at"],
-            )
+            with connection.cursor() as cursor:
+                cursor.execute(_NOTE, [subject, item, purpose, by.role, mark, at, subject])
 
 
 def note_use(subject: str, item: str, *, purpose: str, by: Actor, now: datetime) -> None:
