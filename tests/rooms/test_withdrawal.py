@@ -274,6 +274,29 @@ def test_pressed_many_times_at_once_it_happens_once(leaver: MemberCard, now: dat
     is_whole("anonymise")
 
 
+@pytest.mark.clause("A7.2b", "A4.2")
+def test_with_many_pictures_nobody_waits_and_nothing_is_shown_meanwhile(
+    leaver: MemberCard, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The press ends with the key of the person; of the pictures nothing is served, and the worker destroys them."""
+    monkeypatch.setattr(steps, "FILES_AT_PRESS", 1)
+    names = list(Image.objects.values_list("public_id", flat=True))
+    shown = Image.objects.get(visibility="public").public_id
+    assert Client().get(f"/i/{shown}").status_code == 200
+    leave(leaver, now)
+    assert Withdrawal.objects.get().state == "keyless"
+    assert not DataKey.objects.filter(owner=leaver.subject).exists()
+    assert member_by_nickname(NICKNAME) is None
+    for name in names:
+        for path in (f"/i/{name}", *(f"/media/{name}/{size}" for size in ("thumbnail", "preview", "original"))):
+            assert Client().get(path).status_code == 404
+    assert not any(name in Client().get("/").content.decode() for name in names)
+    assert resume_withdrawals(now=now, seconds=60) == 1
+    empty_letterbox(now)
+    DataKey.objects.filter(klass__startswith="day-").delete()  # of the looks above
+    is_whole("delete")
+
+
 # ── the letter ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

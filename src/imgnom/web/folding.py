@@ -12,7 +12,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.template import Template
-from django.template.base import FilterExpression, Node, NodeList, TextNode, VariableNode
+from django.template.base import FilterExpression, Node, NodeList, TextNode, VariableNode, render_value_in_context
 from django.template.context import Context
 from django.template.defaulttags import CsrfTokenNode, ForNode, IfNode, LoadNode
 from django.template.library import InclusionNode, SimpleNode
@@ -28,6 +28,14 @@ from imgnom.web.words import current_language
 type Pair = tuple[str, str]  # Korean, English
 
 
+def language_of_page(context: Context) -> str:
+    """The reader's language, asked once for all that is drawn in this context: a page has it in a hundred places."""
+    kept: dict[str, Any] = vars(context)
+    if "language_of_page" not in kept:
+        kept["language_of_page"] = current_language()
+    return str(kept["language_of_page"])
+
+
 class SayNode(Node):
     """Words in both languages; the reader's are drawn."""
 
@@ -37,7 +45,7 @@ class SayNode(Node):
         self.korean, self.english = korean, english
 
     def render(self, context: Context) -> SafeString:
-        return (self.english if current_language() == "en" else self.korean).render(context)
+        return (self.english if language_of_page(context) == "en" else self.korean).render(context)
 
 
 class WordsNode(Node):
@@ -49,7 +57,19 @@ class WordsNode(Node):
         self.korean, self.english = SafeString(korean), SafeString(english)
 
     def render(self, context: Context) -> SafeString:
-        return self.english if current_language() == "en" else self.korean
+        return self.english if language_of_page(context) == "en" else self.korean
+
+
+class ValueNode(VariableNode):
+    """A variable; most are texts, and a text needs none of the ways that numbers and dates go."""
+
+    def render(self, context: Context) -> SafeString:
+        value = self.filter_expression.resolve(context)
+        if type(value) is SafeString:
+            return value
+        if type(value) is str and context.autoescape:
+            return SafeString(escape(value))
+        return SafeString(render_value_in_context(value, context))
 
 
 _unchanging: dict[Callable[..., Any], Callable[..., str]] = {}
@@ -161,7 +181,7 @@ def _fold_list(nodes: NodeList, template: Template, within: tuple[str, ...]) -> 
         pair = None if isinstance(node, BlockNode) else _text_of(node)
         if pair is None:
             close()
-            folded.append(node)
+            folded.append(ValueNode(node.filter_expression) if type(node) is VariableNode else node)
         else:
             run.append(pair)
     close()

@@ -81,6 +81,17 @@ def keys_of(owner: str) -> list[str]:
     return list(DataKey.objects.filter(owner=owner).values_list("key_id", flat=True))
 
 
+def keys_of_many(owners: Iterable[str]) -> list[str]:
+    """The keys of all of them, owner by owner."""
+    wanted = list(dict.fromkeys(owners))
+    found: dict[str, list[str]] = {}
+    for place in range(0, len(wanted), ASKED_AT_ONCE):
+        rows = DataKey.objects.filter(owner__in=wanted[place : place + ASKED_AT_ONCE])
+        for owner, key_id in rows.values_list("owner", "key_id"):
+            found.setdefault(owner, []).append(key_id)
+    return [key_id for owner in wanted for key_id in found.get(owner, ())]
+
+
 def destroy_keys(key_ids: Iterable[str], *, now: datetime, by: Actor, clause: str) -> int:
     """The rows are gone, tombstones stand in their place; how many still existed."""
     wanted = list(key_ids)

@@ -13,6 +13,7 @@ from imgnom.custody.keys.data_keys import (
     find_or_create_key,
     keys_by_owner,
     keys_of,
+    keys_of_many,
     keys_status,
     open_key,
 )
@@ -77,7 +78,7 @@ __all__ = [
     "keyed_digest",
     "keyring_fingerprints",
     "keys_by_owner",
-    "keys_of",
+    "keys_of", "keys_of_many",
     "keys_status",
     "last_turn",
     "move_copy",

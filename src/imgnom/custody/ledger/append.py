@@ -126,11 +126,13 @@ def sequence(*, now: datetime) -> int:
 
 def _drain(waiting: Iterable[str], token: int) -> int:
     """What waits in these stores is in the tree, or as much of it as the lease allowed."""
-    added = 0
+    stores, added = list(waiting), 0
     with suppress(_LeaseLost):
-        for alias in waiting:
-            while rows := list(Outbox.objects.using(alias).order_by("id")[:BATCH]):
-                added += _append_batch(rows, token)
+        while found := {
+            alias: rows for alias in stores if (rows := list(Outbox.objects.using(alias).order_by("id")[:BATCH]))
+        }:
+            added += _append_batch([row for rows in found.values() for row in rows], token)
+            for alias, rows in found.items():
                 Outbox.objects.using(alias).filter(id__in=[row.id for row in rows]).delete()
     return added
 

@@ -12,7 +12,7 @@ from imgnom.custody.keys.public import (
     destroy_keys,
     find_key,
     find_or_create_key,
-    keys_of,
+    keys_of_many,
     open_key,
 )
 from imgnom.custody.ledger.public import intend_destruction
@@ -38,7 +38,7 @@ def open_file(token: str, path: Path) -> Iterator[bytes]:
 
 def destroy_file_keys(tokens: Iterable[str], *, now: datetime, by: Actor, clause: str) -> tuple[str, ...]:
     """The keys of these files are on the destruction list, then gone."""
-    key_ids = [key_id for token in tokens for key_id in keys_of(token)]
+    key_ids = keys_of_many(tokens)
     if key_ids:
         intend_destruction(what="file", key_ids=key_ids, clause=clause, by=by, now=now)
         destroy_keys(key_ids, now=now, by=by, clause=clause)
@@ -47,7 +47,7 @@ def destroy_file_keys(tokens: Iterable[str], *, now: datetime, by: Actor, clause
 
 def file_keys(tokens: Iterable[str]) -> tuple[str, ...]:
     """The names of the keys of these files."""
-    return tuple(key_id for token in tokens for key_id in keys_of(token))
+    return tuple(keys_of_many(tokens))
 
 
 def _owner(day: date) -> str:

@@ -67,9 +67,10 @@ from imgnom.web.words import current_language
 log = logging.getLogger("imgnom.retention")
 
 LEASE_SECONDS = 20.0
-# How long the person who pressed the button waits for files to be overwritten; the worker does the rest.
-PRESS_SECONDS = 2.0
 FILES_AT_ONCE = 100
+# The person who pressed the button waits for so many pictures at most; more of them the worker destroys. Nobody sees any
+# of them since the acceptance.
+FILES_AT_PRESS = 25
 # Items that the plan names by itself, or that live shorter than a membership.
 USUAL = ("username", "email", "nickname", "password", "second_factor", "confirmation_code")
 
@@ -130,7 +131,7 @@ def withdraw_member(member_id: int, *, choice: Choice, by: Actor, now: datetime,
     try:
         copy_receipt(Withdrawal.objects.get(number=number))
         if owns_store("archive"):  # a web server with a role of its own cannot look into it: the worker goes on
-            resume_withdrawal(number, now=now, seconds=PRESS_SECONDS)
+            resume_withdrawal(number, now=now, seconds=0)
     except Exception as error:  # noqa: BLE001 - it is accepted and recorded; the worker carries it on
         log.error("a withdrawal waits for the worker: %s", type(error).__name__)  # noqa: TRY400 - no values in logs
     return number
@@ -243,8 +244,7 @@ def _archive(row: Withdrawal, now: datetime, _deadline: float | None) -> bool:
                 archive_ref=row.archive_ref, record=line["record"], values=mine, starts_at=row.starts_at,
                 due_at=datetime.fromisoformat(line["ends_at"]) if line["ends_at"] else None, by=SYSTEM, now=now,
             )  # fmt: skip
-    only_private = row.choice != "delete"
-    return _save(row, state="archived", file_keys=list(keys_of_images(member_id, only_private=only_private)))
+    return _save(row, state="archived")
 
 
 def _read(subject: str, item: str, now: datetime) -> str | None:
@@ -276,8 +276,17 @@ def _destroy_keys(row: Withdrawal, now: datetime, _deadline: float | None) -> bo
 
 
 def _empty(row: Withdrawal, now: datetime, deadline: float | None) -> bool:
-    """Files of pictures that go, so many at once; False when the time of the caller is over before the last."""
+    """Files of pictures that go, so many at once; False when the time of the caller is over before the last.
+
+    Which keys they have is noted before the first one dies, so that the certificate names them all.
+    """
     member_id, only_private = row.member_id or 0, row.choice != "delete"
+    if deadline is not None and time.monotonic() >= deadline:
+        every, private = count_for(member_id)
+        if (private if only_private else every) > FILES_AT_PRESS:
+            return False
+    if not row.file_keys and (keys := keys_of_images(member_id, only_private=only_private)):
+        _save(row, file_keys=list(keys))
     delete_comments_on(member_id, only_private=only_private)
     while True:
         count, _ = delete_images(member_id, only_private=only_private, now=now, by=SYSTEM, limit=FILES_AT_ONCE)
