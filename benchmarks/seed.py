@@ -90,7 +90,7 @@ def seed_members(count: int, dice: random.Random) -> list[int]:
 def seed_pictures(count: int, authors: list[int], dice: random.Random, *, files: Path | None = None) -> list[int]:
     """Public pictures with a file key each; with `files`, small sealed and plain files too."""
     from imgnom.community.images.models import Image
-    from imgnom.community.images.take_in import media_path
+    from imgnom.community.images.take_in import files_of
     from imgnom.custody.keys import hazmat
     from imgnom.custody.keys.epochs import current_epoch, kek_of
     from imgnom.custody.keys.models import DataKey
@@ -120,10 +120,7 @@ def seed_pictures(count: int, authors: list[int], dice: random.Random, *, files:
                 )
             )  # fmt: skip
             if files is not None:
-                for path in (
-                    media_path("originals", token),
-                    *(media_path("derived", token, s) for s in ("thumbnail", "preview")),
-                ):
+                for path in files_of(token):
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(b"x" * 2_000)
         DataKey.objects.bulk_create(keys)

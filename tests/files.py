@@ -6,6 +6,7 @@ Everything is made here, byte by byte where a library would be too well behaved.
 import io
 import struct
 import zlib
+from dataclasses import dataclass, field
 
 from PIL import Image, ImageCms, ImageDraw
 from PIL.PngImagePlugin import PngInfo
@@ -201,6 +202,235 @@ def gif_of_frames(count: int, side: int) -> bytes:
     return b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff" + frame * count + b";"
 
 
+# ── AVIF: a table of items, built by hand ──────────────────────────────────────────────────────────────────────────
+
+
+def box(kind: bytes, *parts: bytes) -> bytes:
+    body = b"".join(parts)
+    return struct.pack(">I4s", len(body) + 8, kind) + body
+
+
+def unit(kind: int, body: bytes) -> bytes:
+    """An open bitstream unit with its length."""
+    size, length = len(body), b""
+    while size > 0x7F:
+        length += bytes([size & 0x7F | 0x80])
+        size >>= 7
+    return bytes([kind << 3 | 2]) + length + bytes([size]) + body
+
+
+def units(coded: bytes) -> list[tuple[int, bytes]]:
+    found, at = [], 0
+    while at < len(coded):
+        kind, shift, size, at = coded[at] >> 3 & 15, 0, 0, at + 1
+        while True:
+            size |= (coded[at] & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+            if not coded[at - 1] & 0x80:
+                break
+        found.append((kind, coded[at : at + size]))
+        at += size
+    return found
+
+
+@dataclass
+class Item:
+    """One row of the table. `points` are references by kind; `places` are its extents when they are not its content."""
+
+    kind: bytes
+    content: bytes
+    properties: list[tuple[bytes, bytes]] = field(default_factory=list)
+    points: dict[bytes, list[int]] = field(default_factory=dict)
+    name: bytes = b""
+    content_type: bytes = b""
+    in_idat: bool = False
+    places: list[tuple[int, int]] | None = None
+
+
+def coded_picture(image: Image.Image, **options: object) -> Item:
+    """What an encoder makes of it, with the properties that it needs."""
+    plain = saved(image, "AVIF", **({"quality": 95} | options))
+    found = plain.index(b"av1C")
+    settings = plain[found + 4 : found - 4 + struct.unpack_from(">I", plain, found - 4)[0]]
+    start = plain.index(b"mdat") + 4
+    depths = b"\0\0\0\0\1\x08" if options.get("subsampling") == "4:0:0" else b"\0\0\0\0\3\x08\x08\x08"
+    size = b"\0\0\0\0" + struct.pack(">II", *image.size)
+    return Item(b"av01", plain[start:], [(b"ispe", size), (b"pixi", depths), (b"av1C", settings)])
+
+
+def item_file(
+    items: list[Item], *, primary: int = 1, idat: bytes = b"", gap: bytes = b"", handler: bytes = b"", more: bytes = b"", brand: bytes = b"avif"
+) -> bytes:  # fmt: skip
+    """A file of these items, the first of number 1; `gap` stands before and behind each content."""
+    known: list[tuple[bytes, bytes]] = []
+    owners = references = infos = b""
+    for number, item in enumerate(items, 1):
+        row = b""
+        for prop in item.properties:
+            if prop not in known:
+                known.append(prop)
+            row += bytes([(0x80 if prop[0] in (b"av1C", b"irot", b"imir") else 0) | known.index(prop) + 1])
+        owners += struct.pack(">HB", number, len(item.properties)) + row
+        infos += box(
+            b"infe", b"\2\0\0\0", struct.pack(">HH", number, 0), item.kind, item.name + b"\0",
+            item.content_type + b"\0" if item.kind == b"mime" else b"",
+        )  # fmt: skip
+        for kind, targets in item.points.items():
+            references += box(kind, struct.pack(f">HH{len(targets)}H", number, len(targets), *targets))
+    laid, starts = gap, []
+    for item in items:
+        starts.append(len(laid))
+        laid += b"" if item.in_idat else item.content + gap
+
+    def table(base: int) -> bytes:
+        rows = b""
+        for number, (item, start) in enumerate(zip(items, starts, strict=True), 1):
+            half = len(item.content) // 2
+            first = 0 if item.in_idat else base + start
+            places = item.places or [(first, half), (first + half, len(item.content) - half)]
+            rows += struct.pack(">HHHH", number, item.in_idat, 0, len(places))
+            rows += b"".join(struct.pack(">II", *place) for place in places)
+        return box(
+            b"meta", b"\0\0\0\0", box(b"hdlr", b"\0" * 8, b"pict", b"\0" * 12, handler + b"\0"), box(b"pitm", b"\0\0\0\0", struct.pack(">H", primary)),
+            box(b"iloc", b"\1\0\0\0\x44\0", struct.pack(">H", len(items)), rows), box(b"iinf", b"\0\0\0\0", struct.pack(">H", len(items)), infos),
+            box(b"iref", b"\0\0\0\0", references) if references else b"",
+            box(b"iprp", box(b"ipco", *(box(*prop) for prop in known)), box(b"ipma", b"\0\0\0\0", struct.pack(">I", len(items)), owners)),
+            box(b"idat", idat) if idat else b"", more,
+        )  # fmt: skip
+
+    head = box(b"ftyp", brand, MARK[:4], b"avifmif1miaf", MARK[4:8])
+    return head + table(len(head) + len(table(0)) + 8) + box(b"mdat", laid)
+
+
+def in_meta(more: bytes, *, inside: bytes = b"meta") -> bytes:
+    """A plain AVIF with one more box at the front of its table (`meta`) or of its properties (`iprp`)."""
+    plain = item_file([coded_picture(drawn())])
+    for kind in (b"meta", inside) if inside != b"meta" else (b"meta",):
+        at = plain.index(kind)
+        plain = plain[: at - 4] + struct.pack(">I", struct.unpack_from(">I", plain, at - 4)[0] + len(more)) + plain[at:]
+    at = plain.index(inside) + (8 if inside == b"meta" else 4)
+    return plain[:at] + more + plain[at:]
+
+
+def avif(
+    image: Image.Image | None = None, *, turn: int = 0, mirror: int | None = None, alpha: bool = False, colours: tuple[int, int, int] | None = None,
+    icc: bytes = b"", **options: object,
+) -> bytes:  # fmt: skip
+    """A plain AVIF with what its table can say about turn, mirror, transparency and colours."""
+    image = image or drawn()
+    main = coded_picture(image.convert("RGB"), **options)
+    said: list[tuple[bytes, bytes]] = []
+    if turn:
+        said.append((b"irot", bytes([turn])))
+    if mirror is not None:
+        said.append((b"imir", bytes([mirror])))
+    items = [main]
+    if alpha:
+        window = coded_picture(image.convert("RGBA").getchannel("A"), subsampling="4:0:0")
+        window.properties += [(b"auxC", b"\0\0\0\0urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0"), *said]
+        window.points[b"auxl"] = [1]
+        items.append(window)
+    main.properties += said
+    if icc:
+        main.properties.append((b"colr", b"prof" + icc))
+    if colours:
+        main.properties.append((b"colr", b"nclx" + struct.pack(">HHHB", *colours, 0x80)))
+    return item_file(items)
+
+
+def avif_grid(image: Image.Image | None = None, *, alpha: bool = False) -> bytes:
+    """A picture of two by two tiles that reach over its edge."""
+    image = image or drawn((120, 100)).convert("RGBA")
+    tiles = [(x, y, x + 64, y + 64) for y in (0, 64) for x in (0, 64)]
+    items = [
+        Item(
+            b"grid",
+            b"\0\0\1\1" + struct.pack(">HH", *image.size),
+            [(b"ispe", b"\0\0\0\0" + struct.pack(">II", *image.size))],
+        )
+    ]
+    items[0].points[b"dimg"] = [2, 3, 4, 5]
+    items += [coded_picture(image.convert("RGB").crop(tile)) for tile in tiles]
+    if alpha:
+        urn = (b"auxC", b"\0\0\0\0urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0")
+        items.append(
+            Item(b"grid", items[0].content, [*items[0].properties, urn], {b"auxl": [1], b"dimg": [7, 8, 9, 10]})
+        )
+        items += [coded_picture(image.getchannel("A").crop(tile), subsampling="4:0:0") for tile in tiles]
+    return item_file(items)
+
+
+def avif_without_canaries() -> bytes:
+    """What is seen of the next one."""
+    return avif(drawn(mode="RGBA"), alpha=True)
+
+
+def avif_with_canaries(*, alpha: bool = True) -> bytes:
+    """Words in every place of the file in which they can travel, and pictures that nobody is shown."""
+    image = drawn(mode="RGBA")
+    main = coded_picture(image.convert("RGB"))
+    coded = units(main.content)
+    main.content = b"".join(
+        [
+            unit(2, MARK), *(unit(kind, body + (MARK if kind == 1 else b"")) for kind, body in coded[:-1] if kind != 2),
+            unit(5, b"\4" + MARK), unit(15, MARK), unit(*coded[-1]), unit(5, b"\4" + XMP),
+        ]
+    )  # fmt: skip
+    hidden = coded_picture(drawn((48, 48)))
+    hidden.content += unit(5, b"\4" + MARK)
+    small = Item(b"av01", hidden.content, hidden.properties, {b"thmb": [1]}, MARK)
+    main.name = MARK
+    main.properties = [
+        (kind, body + (MARK if kind in (b"av1C", b"pixi", b"ispe") else b"")) for kind, body in main.properties
+    ]
+    main.properties += [
+        (b"colr", b"prof" + profile()),
+        (b"uuid", MARK * 2),
+        (b"udes", b"\0\0\0\0" + MARK + b"\0"),
+        (b"colr", b"nclx\0\1\0\x0d\0\6\x80" + MARK),
+    ]
+    aside = {b"cdsc": [1]}
+    items = [
+        main, Item(b"Exif", b"\0\0\0\0" + exif_with_canaries(), points=aside), Item(b"mime", XMP, points=aside, name=MARK, content_type=b"application/rdf+xml"),
+        Item(b"mime", MARK * 3, points=aside, content_type=MARK, in_idat=True), Item(b"uri ", MARK, name=MARK), small, hidden,
+    ]  # fmt: skip
+    if alpha:
+        window = coded_picture(image.getchannel("A"), subsampling="4:0:0")
+        window.properties.append((b"auxC", b"\0\0\0\0urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0" + MARK))
+        window.points[b"auxl"] = [1]
+        items.append(window)
+    more = box(b"grpl", box(b"altr", b"\0" * 12, MARK)) + box(b"uuid", MARK * 2) + box(b"free", MARK)
+    film = box(b"udta", box(b"name", MARK)) + box(b"free", MARK) + box(b"uuid", MARK * 2)
+    return (
+        item_file(items, idat=MARK * 3, gap=MARK, handler=MARK, more=more) + film + b"<script>alert(1)</script>" + MARK
+    )
+
+
+def _avif_bombs() -> dict[str, bytes]:
+    """Tables that ask for more than there is: of room, or of work."""
+
+    def sized(width: int, height: int) -> bytes:
+        main = coded_picture(drawn())
+        main.properties[0] = (b"ispe", b"\0\0\0\0" + struct.pack(">II", width, height))
+        return item_file([main])
+
+    main = coded_picture(drawn())
+    everything = Item(b"mime", b"", places=[(0, 1_000)] * 400)
+    # Rows of no bytes cost nothing in the file: 100 items of 65,535 places each.
+    empty = box(b"iloc", b"\1\0\0\0\0\0", struct.pack(">H", 100), struct.pack(">HHHH", 1, 0, 0, 65_535) * 100)
+    owners = box(b"ipma", b"\0\0\0\0", struct.pack(">I", 255), (struct.pack(">HB", 1, 255) + b"\1" * 255) * 255)
+    references = box(b"iref", b"\0\0\0\0", *[box(b"cdsc", struct.pack(">HH", 1, 400), b"\0\1" * 400)] * 60)
+    return {
+        "an avif of seventeen thousand squared": sized(17_000, 17_000),
+        "an avif of a kilobyte that claims sixty million": sized(7_700, 7_700),
+        "an avif with pictures over each other": item_file([main, *[everything] * 40]),
+        "an avif of thousands of items": item_file([main, *[Item(b"mime", b"")] * 2_001]),
+        "an avif of places without length": in_meta(empty),
+        "an avif of sixty-five thousand properties": in_meta(owners, inside=b"iprp"),
+        "an avif of thousands of references": in_meta(references),
+    }  # fmt: skip
+
+
 def bombs() -> dict[str, bytes]:
     """Small files that ask for much, each with the reason that it is refused for."""
 
@@ -224,4 +454,5 @@ def bombs() -> dict[str, bytes]:
         "a lying jpeg": bytes(jpeg),
         "a lying webp": b"RIFF" + struct.pack("<I", 4 + len(webp)) + b"WEBP" + webp,
         "pixels without end": longer,
+        **_avif_bombs(),
     }

@@ -17,7 +17,7 @@ from imgnom.community.comments.models import Comment
 from imgnom.community.comments.public import write_comment
 from imgnom.community.images.models import Image
 from imgnom.community.images.public import upload_file
-from imgnom.community.images.take_in import media_path, sweep_orphans
+from imgnom.community.images.take_in import files_of, sweep_orphans
 from imgnom.community.members.models import Letter, Member
 from imgnom.community.members.public import MemberCard, create_confirmed_member, create_staff, deliver_mail
 from imgnom.custody.in_force import policy_in_force
@@ -81,12 +81,10 @@ def hang(owner: MemberCard, now: datetime, **words: str) -> Image:
     return Image.objects.get(public_id=made.public_id)
 
 
-def files_of(token: str) -> list[Path]:
-    return [
-        media_path("originals", token),
-        media_path("derived", token, "thumbnail"),
-        media_path("derived", token, "preview"),
-    ]
+def every_file(token: str) -> list[Path]:
+    found = files_of(token)
+    assert len(found) == 5, "the original, and two sizes in two formats"
+    return found
 
 
 def newest() -> HandlerRecord:
@@ -180,7 +178,7 @@ def test_a_removed_picture_is_gone_at_once_and_its_owner_reads_why(
     owner: MemberCard, now: datetime, home: Path
 ) -> None:
     image = hang(owner, now)
-    paths = files_of(image.media_token)
+    paths = every_file(image.media_token)
     assert all(path.exists() for path in paths)
     assert DataKey.objects.filter(owner=image.media_token).exists()
     desk, member = staff("moderator", now), signed_in("eunsu.k")
@@ -255,7 +253,7 @@ def test_what_somebody_left_behind_goes_as_a_whole(owner: MemberCard, now: datet
     assert not Comment.objects.exists()
     assert desk.post(f"/desk/remove/picture/{image.public_id}", {"reason": "부탁을 받았습니다"}).status_code == 303
     assert not Image.objects.exists()
-    assert not any(path.exists() for path in files_of(image.media_token))
+    assert not any(path.exists() for path in every_file(image.media_token))
     assert Letter.objects.count() == letters, "nobody is left to write to"
     for address in (f"picture/{image.public_id}", f"comment/{said.pk}"):
         assert desk.post(f"/desk/remove/{address}", {"reason": "다시"}).status_code == 409
@@ -280,7 +278,7 @@ def test_a_removal_killed_half_way_serves_nothing_and_is_finished(
     assert newest().result == "begun"
     assert signed_in("eunsu.k").get(f"/media/{image.public_id}/original").status_code == 404
     sweep_orphans(now=now, older_than=timedelta(0))
-    assert not any(path.exists() for path in files_of(image.media_token))
+    assert not any(path.exists() for path in every_file(image.media_token))
     assert not DataKey.objects.filter(owner=image.media_token).exists()
 
 
@@ -341,7 +339,7 @@ def test_what_cannot_be_recorded_does_not_happen(
     assert answer.status_code == 500
     assert "보이지않아야함" not in answer.content.decode()
     assert Image.objects.get().removed_reason == ""
-    assert all(path.exists() for path in files_of(image.media_token))
+    assert all(path.exists() for path in every_file(image.media_token))
 
 
 @pytest.mark.clause("X4", "C3")

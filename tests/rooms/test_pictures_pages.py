@@ -689,7 +689,7 @@ def test_deleting_a_picture_leaves_nothing_of_it_and_happens_once(
     image, client = hang(author, now, title="CANARYTITLE", tags="canarytag"), signed_in(author)
     write_comment(image_id=image.public_id, body="CANARYSAID", by_member=other.id, now=now)
     files = [path for path in (home / "media").rglob("*") if path.is_file()]
-    assert len(files) == 3
+    assert len(files) == 5
     assert "1" in client.get(f"/i/{image.public_id}/delete").content.decode()
     answer = client.post(f"/i/{image.public_id}/delete")
     assert answer.status_code == 303

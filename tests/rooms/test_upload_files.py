@@ -6,6 +6,7 @@ The client sends multipart as a browser does; the decoder is the real one in its
 import io
 import os
 import signal
+import struct
 import sys
 import time
 import zipfile
@@ -87,6 +88,12 @@ def served(client: Client, image: Image, size: str) -> bytes:
     return b"".join(answer.streaming_content) if answer.streaming else answer.content  # type: ignore[attr-defined]
 
 
+def everything_of(client: Client, image: Image) -> list[bytes]:
+    """The kept original, and each size in each format."""
+    avif = client.get(f"/media/{image.public_id}/preview", headers={"accept": "image/avif"})
+    return [*(served(client, image, size) for size in SIZES), avif.content]
+
+
 def shown(client: Client, image: Image, size: str = "preview") -> Picture.Image:
     return Picture.open(io.BytesIO(served(client, image, size)))
 
@@ -97,6 +104,7 @@ WITH_CANARIES: dict[str, Callable[[], bytes]] = {
     "webp": files.webp_with_canaries,
     "animated webp": lambda: files.webp_with_canaries(animated=True),
     "gif": files.gif_with_canaries,
+    "avif": files.avif_with_canaries,
 }
 
 
@@ -109,7 +117,7 @@ def test_no_hidden_word_reaches_a_file_a_page_or_the_disk(
     client: Client, author: MemberCard, home: Path, name: str
 ) -> None:
     image = taken(client, WITH_CANARIES[name](), f"{files.CANARY}.jpg")
-    everything = [served(client, image, size) for size in SIZES]
+    everything = everything_of(client, image)
     with zipfile.ZipFile(io.BytesIO(b"".join(zip_of(author.id)))) as archive:
         everything += [archive.read(entry) for entry in archive.namelist()]
     everything += [path.read_bytes() for path in home.rglob("*") if path.is_file()]
@@ -236,7 +244,7 @@ FOREIGN = {
     "matrix": b"2 2\n1 2\n3 4\n", "matlab": b"MATLAB 5.0 MAT-file" + b"\0" * 200, "hdf5": b"\x89HDF\r\n\x1a\n" + b"\0" * 200, "ppm": b"P6\n1 1\n255\n\0\0\0",
     "tiff": b"II*\0\x08\0\0\0", "bmp": b"BM" + b"\0" * 60, "jp2": b"\0\0\0\x0cjP  \r\n\x87\n", "jxl": b"\xff\x0a" + b"\0" * 20, "vips": b"\xb6\xa6\xf2\x08" + b"\0" * 60,
     "hdr": b"#?RADIANCE\n", "fits": b"SIMPLE  =", "nifti": b"\x5c\x01\0\0" + b"\0" * 400, "gzip": b"\x1f\x8b\x08", "zip": b"PK\x03\x04", "empty": b"", "swf": b"CWS\x05",
-    "heic": b"\0\0\0\x18ftypheic", "avif": b"\0\0\0\x18ftypavif", "php": b"<?php phpinfo(); ?>", "icc": files.profile(),
+    "heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "film": b"\0\0\0\x18ftypisom\0\0\0\0mp41avc1", "php": b"<?php phpinfo(); ?>", "icc": files.profile(),
 }  # fmt: skip
 
 
@@ -484,11 +492,11 @@ def test_what_moves_goes_on_moving(client: Client, name: str) -> None:
 
 
 @pytest.mark.clause("A2.1")
-def test_the_decoder_is_new_enough_and_opens_four_kinds_behind_walls() -> None:
+def test_the_decoder_is_new_enough_and_opens_five_kinds_behind_walls() -> None:
     facts = check_decoder()
     assert tuple(facts["version"]) >= MIN_VERSION
     assert facts["opened"] == []
-    assert len(LOADERS) == 4
+    assert len(LOADERS) == 5
 
 
 @pytest.mark.clause("A2.1")
@@ -553,3 +561,91 @@ def test_a_missing_display_size_is_made_again_from_the_sealed_original(client: C
     for size in SIZES:
         assert client.get(f"/media/{image.public_id}/{size}").status_code == 404
     assert not any(path.exists() for path in paths.values())
+
+
+# ── AVIF ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.clause("A2.1")
+def test_an_avif_is_shown_turned_and_in_its_colours(client: Client) -> None:
+    for turn, mirror in ((0, None), (1, None), (2, 0), (3, 1)):
+        came = files.avif(files.drawn((120, 80)), turn=turn, mirror=mirror)
+        meant = ImageOps.exif_transpose(Picture.open(io.BytesIO(came))).convert("RGB")
+        image = taken(client, came, "a.avif")
+        assert (image.format, image.width, image.height) == ("avif", *meant.size)
+        for size in ("thumbnail", "preview"):
+            seen = shown(client, image, size).convert("RGB")
+            assert seen.size == meant.size
+            for place in ((8, 8), (seen.width - 8, 8), (8, seen.height - 8), (seen.width - 8, seen.height - 8)):
+                assert near(seen.getpixel(place), meant.getpixel(place), 24)
+        original = client.get(f"/media/{image.public_id}/original")
+        assert original["Content-Type"] == "image/avif"
+        assert original["Content-Disposition"].endswith('.avif"')
+
+
+@pytest.mark.clause("A2.1")
+def test_wide_and_bright_colours_of_an_avif_are_shown_as_far_as_a_screen_goes(client: Client) -> None:
+    red = Picture.new("RGB", (64, 64), (200, 60, 60))
+    p3 = shown(client, taken(client, files.avif(red, colours=(12, 13, 6)))).convert("RGB")
+    assert near(p3.getpixel((30, 30)), (216, 46, 54), 8), "Display P3 counts its red further out than sRGB"
+    # A sheet of paper (203 nits) is coded as 58 % in PQ (ITU-R BT.2408): white here.
+    paper = Picture.new("RGB", (64, 64), (148, 148, 148))
+    pq = shown(client, taken(client, files.avif(paper, colours=(9, 16, 9)))).convert("RGB")
+    assert near(pq.getpixel((30, 30)), (255, 255, 255), 6)
+    dark = Picture.new("RGB", (64, 64), (90, 90, 90))
+    pq = shown(client, taken(client, files.avif(dark, colours=(9, 16, 9)))).convert("RGB")
+    level = pq.getpixel((30, 30))
+    assert isinstance(level, tuple)
+    assert 70 < level[0] < 110, "18.6 nits of 203: a tenth of the light, a third of the signal"
+
+
+@pytest.mark.clause("A2.1")
+def test_tiles_windows_and_grey_of_an_avif_are_shown_right(client: Client) -> None:
+    see_through = files.drawn((120, 100), "RGBA")
+    see_through.putalpha(Picture.linear_gradient("L").resize(see_through.size))
+    image = taken(client, files.avif_grid(see_through, alpha=True))
+    seen = shown(client, image).convert("RGBA")
+    assert seen.size == (120, 100)
+    for place in ((6, 6), (6, 94), (112, 50)):
+        wanted = see_through.getpixel(place)
+        assert near(seen.getpixel(place), wanted, 16)
+    grey = taken(client, files.saved(files.drawn(mode="L"), "AVIF", subsampling="4:0:0"))
+    assert near(shown(client, grey).convert("RGB").getpixel((6, 6)), (files.drawn(mode="L").getpixel((6, 6)),) * 3)
+
+
+@pytest.mark.clause("A2.1")
+def test_an_avif_with_something_behind_the_picture_is_drawn_anew(client: Client) -> None:
+    cut = files.coded_picture(files.drawn())
+    cut.properties.append((b"clap", struct.pack(">8I", 48, 1, 64, 1, (-24) & 0xFFFFFFFF, 1, 0, 1)))
+    image = taken(client, files.item_file([cut]))
+    assert image.removed == ["other"]
+    assert (image.width, image.height) == (48, 64)
+    original = Picture.open(io.BytesIO(served(client, image, "original"))).convert("RGB")
+    assert original.size == (48, 64), "what was cut away is not in the file any more"
+    assert near(original.getpixel((6, 6)), RED, 20)
+
+
+@pytest.mark.clause("A2.1")
+def test_heic_and_moving_avif_are_refused_with_the_way_out(client: Client) -> None:
+    heic = files.box(b"ftyp", b"heic\0\0\0\0mif1heic") + b"\0" * 100
+    moving = files.saved(files.drawn(), "AVIF", save_all=True, append_images=[files.drawn().rotate(180)])
+    for data, words in (
+        (heic, {"en": "Save this picture as JPEG", "ko": "JPEG로 저장해"}), (moving, {"en": "moving WebP or GIF", "ko": "WebP나 GIF로"}),
+    ):  # fmt: skip
+        for language, wanted in words.items():
+            body = multipart(("a.jpg", data))
+            answer = client.generic(
+                "POST", "/upload", body, content_type="multipart/form-data; boundary=line",
+                headers={"accept": "application/json", "accept-language": language},
+            )  # fmt: skip
+            assert answer.status_code == 415
+            assert wanted in answer.json()["files"][0]["error"]
+    assert not Image.objects.exists()
+
+
+@pytest.mark.clause("A2.1")
+def test_an_avif_that_would_need_too_much_room_is_refused_in_words(client: Client) -> None:
+    large = files.avif(Picture.new("RGB", (6100, 4000), RED), quality=10, speed=10)
+    answer = send(client, ("a.avif", large + b"\0" * 40_000))
+    assert answer.status_code == 422
+    assert "24 million" in answer.json()["files"][0]["error"]

@@ -80,6 +80,7 @@ def plan_withdrawal(policy: Policy, facts: LeavingFacts, *, choice: Choice, now:
     apart = {item for record in (*others, *((identity,) if kept_apart else ())) for item in record.items}
     held = dict.fromkeys((*identity.items, *facts.extra_items))
     at_once = ["password", *(item for item in held if item not in apart)]
+    at_once += ["image_lookalike"] * bool(facts.pictures or facts.private_pictures)
     words = Text("열쇠까지 없앱니다", "destroyed together with its key")
     fates.append(
         Fate(

@@ -95,11 +95,11 @@ _TEXTS: dict[str, dict[Language, Words]] = {
     "415": {
         "ko": Words(
             "받지 않는 종류의 파일입니다",
-            "아무것도 저장하지 않았습니다. JPEG, PNG, WebP, GIF 사진으로 바꾸어 다시 보내 주세요.",
+            "아무것도 저장하지 않았습니다. JPEG, PNG, WebP, GIF, AVIF 사진으로 바꾸어 다시 보내 주세요.",
         ),
         "en": Words(
             "This kind of file is not accepted",
-            "Nothing was stored. Save it as a JPEG, PNG, WebP or GIF picture and send it again.",
+            "Nothing was stored. Save it as a JPEG, PNG, WebP, GIF or AVIF picture and send it again.",
         ),
     },
     "422": {

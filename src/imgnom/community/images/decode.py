@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgnom.community.images.errors import NoDecoder, NotAPicture
-from imgnom.community.images.jail import MIN_VERSION, SIZES
+from imgnom.community.images.errors import Busy, NoDecoder, NotAPicture
+from imgnom.community.images.jail import FORMATS, MIN_VERSION, SIZES
 
 JAIL = Path(__file__).with_name("jail.py")
 WALL_SECONDS = 20.0
 START_SECONDS, ANSWER_SECONDS = 15.0, 5.0
-AT_ONCE = 2
+# Two are opened at a time and one may wait; the web server's other threads stay free for pages.
+AT_ONCE, WAITING, WAIT_SECONDS = 2, 1, 0.3
 MAX_ANSWER_BYTES = 160 * 1024 * 1024
 _PIECE = 1024 * 1024
 _ENVIRONMENT = {"PATH": "", "HOME": "/nonexistent"}
@@ -34,14 +35,18 @@ _ENVIRONMENT = {"PATH": "", "HOME": "/nonexistent"}
 
 @dataclass(frozen=True)
 class Made:
-    """Pixels of a file. `redrawn` replaces the original where something stood between its pixels."""
+    """Pixels of a file. `redrawn` replaces the original where something stood between its pixels.
+
+    `files` are named by size and format; `lookalike` are 64 bits by which a copy is found again.
+    """
 
     width: int
     height: int
     frames: int
     placeholder: str
+    lookalike: str
     sizes: dict[str, tuple[int, int]]
-    files: dict[str, bytes]
+    files: dict[tuple[str, str], bytes]
     redrawn: bytes
 
 
@@ -109,6 +114,7 @@ class _Nursery:
 NURSERY = _Nursery()
 atexit.register(NURSERY.close)
 _SLOTS = threading.BoundedSemaphore(AT_ONCE)
+_PLACES = threading.BoundedSemaphore(AT_ONCE + WAITING)
 
 
 def _converse(child: int, content: bytes, source: int, target: int, *, seconds: float) -> bytes:
@@ -165,18 +171,20 @@ def _answer_of(out: bytes) -> Made:
         if "refused" in facts:
             raise NotAPicture(facts["refused"])
         at, files = 4 + head_bytes, {}
-        for name in SIZES:
-            length = facts["sizes"][name]["bytes"]
-            files[name] = out[at : at + length]
+        for name, shown_as, length in facts["files"]:
+            if name not in SIZES or shown_as not in FORMATS or length < 1:
+                raise ValueError
+            files[name, shown_as] = out[at : at + length]
             at += length
         redrawn = out[at : at + facts["redrawn"]]
-        sizes = {name: (int(facts["sizes"][name]["width"]), int(facts["sizes"][name]["height"])) for name in SIZES}
+        sizes = {name: (int(facts["sizes"][name][0]), int(facts["sizes"][name][1])) for name in SIZES}
         made = Made(
-            int(facts["width"]), int(facts["height"]), int(facts["frames"]), str(facts["placeholder"])[:64], sizes, files, redrawn
+            int(facts["width"]), int(facts["height"]), int(facts["frames"]), str(facts["placeholder"])[:64],
+            f"{int(facts["lookalike"], 16):016x}"[:16], sizes, files, redrawn,
         )  # fmt: skip
-    except (struct.error, ValueError, KeyError, TypeError):
+    except (struct.error, ValueError, LookupError, TypeError):
         raise NotAPicture("undecodable") from None
-    if len(out) != at + len(redrawn) or not all(made.files.values()):
+    if len(out) != at + len(redrawn) or {name for name, _ in files} != set(SIZES):
         raise NotAPicture("undecodable")
     return made
 
@@ -187,28 +195,39 @@ def decode(
     *,
     has_foreign_colours: bool,
     may_hide_words: bool = False,
+    formats: tuple[str, ...] = FORMATS,
     seconds: float = WALL_SECONDS,
 ) -> Made:
-    """Both display sizes of a clean file. Raises NotAPicture, NoDecoder."""
-    job = " ".join([kind, *["foreign"] * has_foreign_colours, *["words"] * may_hide_words])
-    with _SLOTS:
-        source, to_child = os.pipe()
-        from_child, target = os.pipe()
-        try:
-            try:
-                child = NURSERY.child(job, source, target)
-            except _NurseryGone:
-                os.close(to_child)
-                raise NoDecoder from None
-            finally:
-                os.close(source)
-                os.close(target)
-            out = _converse(child, clean, to_child, from_child, seconds=seconds)
-        finally:
-            os.close(from_child)
+    """Both display sizes of a clean file; what moves comes as WebP alone. Raises NotAPicture, NoDecoder, Busy."""
+    job = " ".join([kind, *["foreign"] * has_foreign_colours, *["words"] * may_hide_words, *formats])
+    if not _PLACES.acquire(timeout=WAIT_SECONDS):
+        raise Busy
+    try:
+        with _SLOTS:
+            out = _run(job, clean, seconds=seconds)
+    finally:
+        _PLACES.release()
     if not out:
         NURSERY.renew()
     return _answer_of(out)
+
+
+def _run(job: str, content: bytes, *, seconds: float) -> bytes:
+    """What a new child says. Raises NoDecoder, NotAPicture."""
+    source, to_child = os.pipe()
+    from_child, target = os.pipe()
+    try:
+        try:
+            child = NURSERY.child(job, source, target)
+        except _NurseryGone:
+            os.close(to_child)
+            raise NoDecoder from None
+        finally:
+            os.close(source)
+            os.close(target)
+        return _converse(child, content, to_child, from_child, seconds=seconds)
+    finally:
+        os.close(from_child)
 
 
 def check_decoder() -> dict[str, Any]:

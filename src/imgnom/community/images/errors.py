@@ -1,4 +1,4 @@
-"""PictureError: PictureTooLarge (413), WrongType (415), NotAPicture (422), NoDecoder (503, the site's fault)."""
+"""PictureError: PictureTooLarge (413), WrongType (415), NotAPicture (422), NoDecoder (503, the site's fault), Busy (503)."""
 
 
 class PictureError(Exception):
@@ -18,4 +18,10 @@ class NotAPicture(PictureError):
 
 
 class NoDecoder(PictureError):
+    status = 503
+
+
+class Busy(PictureError):
+    """As many pictures are being opened as may be at once."""
+
     status = 503

@@ -24,11 +24,12 @@ class Image(models.Model):
     removed = models.JSONField()
     media_token = models.CharField(max_length=32, unique=True)
     placeholder = models.CharField(max_length=64)
+    lookalike = models.CharField(max_length=16)
     created_at = models.DateTimeField()
 
     personal = {
         "author": "image_text", "author_name": "nickname", "title": "image_text", "description": "image_text", "alt": "image_text",
-        "placeholder": "image_file", "created_at": "image_text",
+        "placeholder": "image_file", "lookalike": "image_lookalike", "created_at": "image_text",
     }  # fmt: skip
     not_personal = {
         "id": "a number of the row", "public_id": "random", "visibility": "public, unlisted or private", "removed_reason": "written by staff about the picture",

@@ -30,7 +30,6 @@ from imgnom.community.images.take_in import (
     destroy_files,
     destroy_pictures,
     media_path,
-    remake,
     set_tags,
     sweep_orphans,
     upload_file,
@@ -43,8 +42,8 @@ from imgnom.policy.public import Actor
 
 __all__ = [
     "CHANGE_VISIBILITY", "CleanText", "Image", "NotAPicture", "PictureError", "PictureTooLarge", "ShownPicture", "Taken", "WrongDecoder",
-    "WrongType", "anonymise_images", "change_words", "check_decoder", "count_for", "dead_pictures", "delete_images", "delete_one",
-    "display_size", "embed_of", "file_owners", "file_urls", "find_image", "hide_images", "keep_images", "keys_of_images",
+    "WrongType", "anonymise_images", "change_words", "check_decoder", "count_for", "count_lookalikes", "dead_pictures", "delete_images", "delete_one",
+    "embed_of", "file_owners", "file_urls", "find_image", "hide_images", "keep_images", "keys_of_images",
     "newest_public_picture", "page_url", "remove_by_staff", "see_again_as", "set_tags", "several_lines", "shown_picture", "sweep_orphans",
     "tags_of", "upload_file", "visible_image", "visible_images", "words_of", "zip_of",
 ]  # fmt: skip
@@ -60,9 +59,18 @@ def count_for(member_id: int) -> tuple[int, int]:
     return mine.count(), mine.filter(NEVER_KEPT).count()
 
 
+def count_lookalikes(member_id: int) -> int:
+    return Image.objects.filter(author_id=member_id).exclude(lookalike="").count()
+
+
 def keep_images(member_id: int, name: str) -> int:
-    """They stand on under a plain name that belongs to nobody any more; private and removed ones do not."""
-    return Image.objects.filter(author_id=member_id).exclude(NEVER_KEPT).update(author=None, author_name=name)
+    """They stand on under a plain name that belongs to nobody any more; private and removed ones do not.
+
+    The number by which copies are found ends with the membership whatever is chosen: whoever uploads a copy later must
+    not be taken for the one who left, least of all where the name was taken off.
+    """
+    mine = Image.objects.filter(author_id=member_id).exclude(NEVER_KEPT)
+    return mine.update(author=None, author_name=name, lookalike="")
 
 
 def anonymise_images(member_id: int) -> int:
@@ -71,7 +79,7 @@ def anonymise_images(member_id: int) -> int:
 
 def hide_images(member_id: int) -> int:
     """Nobody sees them from now on; their files are destroyed next."""
-    return Image.objects.filter(author_id=member_id).update(visibility="private")
+    return Image.objects.filter(author_id=member_id).update(visibility="private", lookalike="")
 
 
 def keys_of_images(member_id: int, *, only_private: bool) -> tuple[str, ...]:
@@ -104,11 +112,11 @@ def remove_by_staff(public_id: str, *, reason: str, by: Actor, now: datetime) ->
     """
     with transaction.atomic():
         changed = Image.objects.filter(public_id=public_id, removed_reason="").update(
-            removed_reason=reason[:500], description="", alt="", placeholder=""
+            removed_reason=reason[:500], description="", alt="", placeholder="", lookalike=""
         )
         if changed:
             record_act(
-                store="default", act="remove_picture", clause="A2.1", by=by, now=now, items=["image_file"], detail={"picture": public_id}
+                store="default", act="remove_picture", clause="A2.1", by=by, now=now, items=["image_file", "image_lookalike"], detail={"picture": public_id}
             )  # fmt: skip
     image = find_image(public_id) if changed else None
     if image is not None:
@@ -136,14 +144,6 @@ def change_words(
                 detail={"picture": image.public_id, "visibility": seen_by},
             )  # fmt: skip
     compact("default")  # the words before are gone from the store's log too
-
-
-def display_size(image: Image, size: str) -> bytes:
-    """The file of a display size, made again where it is missing. Raises SealBroken, FileNotFoundError, NotAPicture."""
-    try:
-        return media_path("derived", image.media_token, size).read_bytes()
-    except FileNotFoundError:
-        return remake(image)[size]
 
 
 def original_of(image: Image) -> Iterator[bytes]:
@@ -176,7 +176,7 @@ def words_of(image: Image) -> dict[str, Any]:
     """What a member wrote about a picture, and when."""
     return {
         "id": image.public_id, "title": image.title, "description": image.description, "alt": image.alt, "tags": list(tags_of(image)),
-        "visibility": image.visibility, "uploaded_at": image.created_at.isoformat(timespec="seconds"), "width": image.width, "height": image.height,
+        "visibility": image.visibility, "lookalike": image.lookalike, "uploaded_at": image.created_at.isoformat(timespec="seconds"), "width": image.width, "height": image.height,
         "removed_by_staff": image.removed_reason,
     }  # fmt: skip
 

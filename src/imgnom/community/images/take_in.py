@@ -15,17 +15,18 @@ from django.db import transaction
 
 from imgnom.community.images.decode import Made, decode
 from imgnom.community.images.errors import NotAPicture, PictureTooLarge, WrongType
-from imgnom.community.images.jail import SIZES
+from imgnom.community.images.jail import FORMATS, SIZES
 from imgnom.community.images.models import Image, ImageTag, Tag
 from imgnom.community.images.strip import STRIP, Clean, NotThisFormat, TooMuch, sniff
 from imgnom.custody.keys.public import compact
 from imgnom.custody.outbox.public import record_act
-from imgnom.custody.vault.public import destroy_file_keys, open_file, seal_file
+from imgnom.custody.vault.public import destroy_file_keys, seal_file
 from imgnom.policy.public import SYSTEM, Actor
 from imgnom.web.uploads import MAX_FILE_BYTES as MAX_BYTES
 
 __all__ = [
-    "MAX_BYTES", "SIZES", "Taken", "check_upload", "clean_of", "destroy_pictures", "media_path", "remake", "set_tags", "sweep_orphans", "upload_file",
+    "MAX_BYTES", "SIZES", "Taken", "check_upload", "clean_of", "destroy_pictures", "erase_file", "files_of", "made_of", "media_path", "set_tags",
+    "sweep_orphans", "upload_file", "write_file",
 ]  # fmt: skip
 
 
@@ -35,12 +36,18 @@ class Taken:
     removed: tuple[str, ...]
 
 
-def media_path(kind: str, token: str, size: str = "") -> Path:
-    name = f"{token}-{size}.webp" if size else f"{token}.sealed"
+def media_path(kind: str, token: str, size: str = "", shown_as: str = "webp") -> Path:
+    name = f"{token}-{size}.{shown_as}" if size else f"{token}.sealed"
     return Path(settings.IMGNOM.media_root) / kind / token[:2] / name
 
 
-def _write(path: Path, content: bytes) -> None:
+def files_of(token: str) -> list[Path]:
+    """Every file that a picture may have, in every size and format."""
+    shown = (media_path("derived", token, size, shown_as) for size in SIZES for shown_as in FORMATS)
+    return [media_path("originals", token), *shown]
+
+
+def write_file(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{secrets.token_hex(4)}.part")
     partial.write_bytes(content)
@@ -65,6 +72,13 @@ def clean_of(content: bytes, kind: str) -> Clean:
         raise NotAPicture(str(error)) from None
     except (struct.error, IndexError):
         raise NotAPicture("undecodable") from None
+
+
+def made_of(clean: Clean, kind: str) -> Made:
+    """Its display sizes. Raises NotAPicture, NoDecoder, Busy."""
+    return decode(
+        clean.seen or clean.content, kind, has_foreign_colours=clean.has_foreign_colours, may_hide_words=clean.may_hide_words
+    )  # fmt: skip
 
 
 def _seal(token: str, content: bytes, *, now: datetime) -> None:
@@ -98,21 +112,19 @@ def upload_file(
     """A picture stands in both sizes. Raises PictureTooLarge, WrongType, NotAPicture."""
     kind = check_upload(content)
     clean = clean_of(content, kind)
-    made = decode(
-        clean.content, kind, has_foreign_colours=clean.has_foreign_colours, may_hide_words=clean.may_hide_words
-    )
+    made = made_of(clean, kind)
     kept, removed = _kept(clean, made)
     token, public_id = secrets.token_hex(16), secrets.token_urlsafe(8)
     _seal(token, kept, now=now)
-    for size in SIZES:
-        _write(media_path("derived", token, size), made.files[size])
+    for (size, shown_as), shown in made.files.items():
+        write_file(media_path("derived", token, size, shown_as), shown)
     thumbnail, preview = made.sizes["thumbnail"], made.sizes["preview"]
     with transaction.atomic():
         image = Image.objects.create(
             public_id=public_id, author_id=by_member, title=title[:200], description=description[:5000], alt=alt[:1000], visibility=visibility,
             format=kind, bytes=len(kept), width=made.width, height=made.height, frames=made.frames, thumbnail_width=thumbnail[0],
             thumbnail_height=thumbnail[1], preview_width=preview[0], preview_height=preview[1], removed=list(removed), media_token=token,
-            placeholder=made.placeholder, created_at=now,
+            placeholder=made.placeholder, lookalike=made.lookalike, created_at=now,
         )  # fmt: skip
         set_tags(image, tags)
         record_act(
@@ -122,24 +134,9 @@ def upload_file(
             by=Actor("member", subject),
             now=now,
             subject=subject,
-            items=["image_file"],
+            items=["image_file", "image_lookalike"],
         )
     return Taken(public_id, removed)
-
-
-def remake(image: Image) -> dict[str, bytes]:
-    """Both display sizes, made from the sealed original and written again. Raises SealBroken, FileNotFoundError, NotAPicture.
-
-    A picture that was destroyed meanwhile leaves nothing behind.
-    """
-    clean = clean_of(b"".join(open_file(image.media_token, media_path("originals", image.media_token))), image.format)
-    made = decode(clean.content, image.format, has_foreign_colours=clean.has_foreign_colours)
-    for size, content in made.files.items():
-        _write(media_path("derived", image.media_token, size), content)
-    if not Image.objects.filter(pk=image.pk, removed_reason="").exists():
-        for size in SIZES:
-            erase_file(media_path("derived", image.media_token, size))
-    return made.files
 
 
 def set_tags(image: Image, text: str) -> None:
@@ -157,10 +154,7 @@ def destroy_files(images: list[Image], *, now: datetime, by: Actor, clause: str)
     """Keys, then files; repeating it is harmless. Returns the destroyed keys."""
     keys = destroy_file_keys([image.media_token for image in images], now=now, by=by, clause=clause)
     for image in images:
-        for path in (
-            media_path("originals", image.media_token),
-            *(media_path("derived", image.media_token, size) for size in SIZES),
-        ):
+        for path in files_of(image.media_token):
             erase_file(path)
     return keys
 
@@ -179,7 +173,7 @@ def destroy_pictures(images: list[Image], *, now: datetime, by: Actor, clause: s
             clause=clause,
             by=by,
             now=now,
-            items=["image_file", "image_text"],
+            items=["image_file", "image_text", "image_lookalike"],
             detail={"count": len(ids)},
         )
     compact("default")

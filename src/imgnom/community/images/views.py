@@ -1,6 +1,7 @@
 """Gallery, tags, members' pages, search, upload, files, editing."""
 
 import hashlib
+import re
 from http import HTTPStatus
 from itertools import chain
 from typing import Any
@@ -10,14 +11,16 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from django.views.decorators.http import require_http_methods, require_safe
 
+from imgnom.community.images.again import display_size
 from imgnom.community.images.embed import embed_of, file_urls, page_url
-from imgnom.community.images.errors import NoDecoder, NotAPicture, PictureError, PictureTooLarge
+from imgnom.community.images.errors import Busy, NoDecoder, NotAPicture, PictureError, PictureTooLarge
 from imgnom.community.images.forms import VISIBILITIES, PictureForm, errors_by_field
 from imgnom.community.images.models import Image
-from imgnom.community.images.public import change_words, display_size, original_of, upload_file
+from imgnom.community.images.public import change_words, original_of, upload_file
 from imgnom.community.images.queries import (
     card_page,
     found_by,
@@ -42,6 +45,9 @@ from imgnom.web.responses import see_other, wants_json
 from imgnom.web.throttle import hit
 from imgnom.web.words import say
 
+_IS_REFUSED = re.compile(r"q=0?(\.0*)?")
+MAX_ACCEPTED = 50
+BUSY_SECONDS = "2"
 SANDBOX = "default-src 'none'; sandbox"
 SHOWN_TO_OWNER = (
     ("public", say(ko="전체 공개", en="Everyone")),
@@ -160,7 +166,7 @@ def upload(request: MemberRequest) -> HttpResponse:
     form = PictureForm(request.POST)
     if not form.is_valid() or not files:
         return _nothing_to_take(request, form, has_files=bool(files))
-    results, statuses = [], []
+    results, statuses, is_busy = [], [], False
     for file in files:
         try:
             results.append(_take(request, file, form.cleaned_data))
@@ -168,8 +174,12 @@ def upload(request: MemberRequest) -> HttpResponse:
         except PictureError as error:
             results.append(_refused(one_line(file.name or "")[:200], error))
             statuses.append(error.status)
+            is_busy |= isinstance(error, Busy)
     if wants_json(request):
-        return JsonResponse({"files": results}, status=_status_of(statuses))
+        answer = JsonResponse({"files": results}, status=_status_of(statuses))
+        if is_busy:
+            answer["Retry-After"] = BUSY_SECONDS
+        return answer
     if set(statuses) != {201}:
         status = _status_of(statuses)
         return _upload_page(request, form, 422 if status == HTTPStatus.CREATED else status, results=results)
@@ -213,14 +223,30 @@ def edit(request: MemberRequest, public_id: str) -> HttpResponse:
     return render(request, "images/edit.html", context, status=422 if form.errors else 200)
 
 
-def _etag(image: Image, size: str) -> str:
+def _formats_for(request: Request, image: Image) -> tuple[str, ...]:
+    """AVIF first for a program that asks for it by name; WebP for all, and alone for what moves.
+
+    Signs for anything (`image/*`, `*/*`) are sent by programs that cannot show AVIF.
+    """
+    if image.frames > 1:
+        return ("webp",)
+    for asked in request.headers.get("Accept", "").lower().split(",", MAX_ACCEPTED)[:MAX_ACCEPTED]:
+        kind, *marks = ("".join(part.split()) for part in asked.split(";"))
+        if kind == "image/avif" and not any(_IS_REFUSED.fullmatch(mark) for mark in marks):
+            return ("avif", "webp")
+    return ("webp",)
+
+
+def _etag(image: Image, name: str) -> str:
     """Says nothing about the file's secret name."""
-    return f'"{hashlib.blake2b(f"{image.media_token}/{size}".encode(), digest_size=12).hexdigest()}"'
+    return f'"{hashlib.blake2b(f"{image.media_token}/{name}".encode(), digest_size=12).hexdigest()}"'
 
 
-def _is_known(request: Request, etag: str) -> bool:
-    known = parse_etags(request.headers.get("If-None-Match", ""))
-    return "*" in known or etag in {mark.removeprefix("W/") for mark in known}
+def _known(request: Request, etags: list[str]) -> str:
+    """The first of these that the browser holds already."""
+    asked = parse_etags(request.headers.get("If-None-Match", ""))
+    held = {mark.removeprefix("W/") for mark in asked}
+    return next((etag for etag in etags if etag in held or "*" in asked), "")
 
 
 def _original(image: Image) -> HttpResponseBase:
@@ -233,15 +259,32 @@ def _original(image: Image) -> HttpResponseBase:
     return response
 
 
-def _bytes_of(image: Image, size: str) -> HttpResponseBase:
-    """Our own type and our own name, whatever the file was called. Raises Http404."""
-    try:
-        if size == "original":
-            return _original(image)
-        response = HttpResponse(display_size(image, size), content_type="image/webp")
-    except (FileNotFoundError, SealBroken, NotAPicture):
-        raise Http404 from None
-    response["Content-Disposition"] = f'inline; filename="imgnom-{image.public_id}-{size}.webp"'
+def _display_size(image: Image, size: str, formats: tuple[str, ...]) -> HttpResponseBase:
+    content, shown_as = display_size(image, size, formats)
+    response = HttpResponse(content, content_type=f"image/{shown_as}")
+    response["Content-Disposition"] = f'inline; filename="imgnom-{image.public_id}-{size}.{shown_as}"'
+    response["ETag"] = _etag(image, f"{size}/{shown_as}")
+    return response
+
+
+def _bytes_of(request: Request, image: Image, size: str) -> HttpResponseBase:
+    """Our own type and our own name, whatever the file was called. Raises Http404, NoDecoder, Busy."""
+    is_original, is_shared = size == "original", image.visibility != "private"
+    formats = (image.format,) if is_original else _formats_for(request, image)
+    etags = [_etag(image, f"{size}/{shown_as}") for shown_as in formats]
+    if is_shared and (known := _known(request, etags)):
+        response: HttpResponseBase = HttpResponse(status=304, headers={"ETag": known})
+    else:
+        try:
+            response = _original(image) if is_original else _display_size(image, size, formats)
+        except (FileNotFoundError, SealBroken, NotAPicture):
+            raise Http404 from None
+        if is_original:
+            response["ETag"] = etags[0]
+    if not is_original:
+        patch_vary_headers(response, ["Accept"])
+    if not is_shared:
+        del response["ETag"]
     return response
 
 
@@ -251,18 +294,19 @@ def file(request: Request, public_id: str, size: str) -> HttpResponseBase:
     if image is None or image.removed_reason:
         raise Http404
     is_shared = image.visibility != "private"
-    etag = _etag(image, size)
     try:
-        response = HttpResponse(status=304) if is_shared and _is_known(request, etag) else _bytes_of(image, size)
+        response = _bytes_of(request, image, size)
     except NoDecoder:
         return plain(request, 503)
+    except Busy:
+        busy = plain(request, 503)
+        busy["Retry-After"] = BUSY_SECONDS
+        return busy
     response["Content-Security-Policy"] = SANDBOX
     # The lines to copy are for other people's pages; a private picture is for none.
     response["Cross-Origin-Resource-Policy"] = "cross-origin" if is_shared else "same-origin"
     response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = "public, max-age=60" if is_shared else "private, no-store"
-    if is_shared:
-        response["ETag"] = etag
     if image.visibility != "public":
         response["X-Robots-Tag"] = "noindex"
     return response

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from imgnom.community.images.errors import NoDecoder, PictureError, PictureTooLarge, WrongType
+from imgnom.community.images.errors import Busy, NoDecoder, PictureError, PictureTooLarge, WrongType
 from imgnom.community.images.take_in import MAX_BYTES
 from imgnom.web.uploads import MAX_HELD_BYTES
 from imgnom.web.words import say
@@ -23,12 +23,16 @@ KINDS = {
 }
 
 _HEIC = say(
-    ko="HEIC는 아직 받지 못합니다. 휴대전화에서 JPEG로 바꾸어 올려 주세요.",
-    en="HEIC is not accepted yet. Save it as JPEG on the phone and upload that.",
+    ko="HEIC는 받지 않습니다. 이 사진을 JPEG로 저장해 올려 주세요. 아이폰은 설정 › 카메라 › 포맷에서 ‘높은 호환성’을 고르면 다음부터 JPEG로 찍습니다.",
+    en="HEIC is not accepted. Save this picture as JPEG and upload that. On an iPhone, Settings › Camera › Formats › Most Compatible takes JPEG from then on.",
+)
+_MOVING = say(
+    ko="움직이는 AVIF는 받지 않습니다. 움직이는 WebP나 GIF로, 또는 한 장면을 JPEG로 저장해 올려 주세요.",
+    en="Moving AVIF is not accepted. Save it as a moving WebP or GIF, or one frame of it as JPEG, and upload that.",
 )
 _TYPES = say(
-    ko="JPEG, PNG, WebP, GIF 사진만 받습니다. 그 가운데 하나로 저장해 다시 올려 주세요.",
-    en="Only JPEG, PNG, WebP and GIF pictures are accepted. Save it as one of these and upload it again.",
+    ko="JPEG, PNG, WebP, GIF, AVIF 사진만 받습니다. 그 가운데 하나로 저장해 다시 올려 주세요.",
+    en="Only JPEG, PNG, WebP, GIF and AVIF pictures are accepted. Save it as one of these and upload it again.",
 )
 _REASONS = {
     "too-many-pixels": say(
@@ -38,6 +42,10 @@ _REASONS = {
     "bomb": say(
         ko="파일 크기에 견주어 그림이 너무 크거나 장면이 너무 많습니다. 줄여서 다시 올려 주세요.",
         en="The picture is far too large for its file, or has too many frames. Reduce it and upload it again.",
+    ),
+    "too-much-room": say(
+        ko="이 파일은 펼치는 데 메모리가 너무 많이 듭니다. AVIF는 2,400만 픽셀까지 받습니다. 크기를 줄이거나 JPEG로 저장해 다시 올려 주세요.",
+        en="Opening this file takes too much memory. AVIF is accepted up to 24 million pixels. Make it smaller or save it as JPEG.",
     ),
     "cut-off": say(
         ko="파일이 중간에 끊겨 있습니다. 원본에서 다시 내보내 올려 주세요.",
@@ -55,6 +63,10 @@ _BROKEN = say(
 _TOO_LARGE = say(
     ko=f"{MAX_MEGABYTES} MB까지 받습니다. 크기를 줄여 다시 올려 주세요.",
     en=f"Up to {MAX_MEGABYTES} MB. Make it smaller and upload it again.",
+)
+_BUSY = say(
+    ko="지금 다른 사진을 많이 다루고 있습니다. 잠시 뒤에 다시 올려 주세요.",
+    en="Many other pictures are being worked on right now. Upload it again in a moment.",
 )
 _NO_DECODER = say(
     ko="지금은 사진을 열 수 없습니다. 파일 탓이 아닙니다. 잠시 뒤 다시 올려 주세요.",
@@ -79,7 +91,9 @@ def refusal_words(error: PictureError) -> str:
             return str(_TOGETHER if "together" in error.args else _TOO_LARGE)
         case NoDecoder():
             return str(_NO_DECODER)
+        case Busy():
+            return str(_BUSY)
         case WrongType():
-            return str(_HEIC if "heic" in error.args else _TYPES)
+            return str({"heic": _HEIC, "avif-moving": _MOVING}.get(str(error.args[0]) if error.args else "", _TYPES))
         case _:
             return str(_REASONS.get(str(error.args[0]) if error.args else "", _BROKEN))

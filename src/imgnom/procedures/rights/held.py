@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from imgnom.community.comments.public import count_comments
-from imgnom.community.images.public import count_for
+from imgnom.community.images.public import count_for, count_lookalikes
 from imgnom.community.members.public import held_dates
 from imgnom.community.visits.public import record_span
 from imgnom.custody.consent.public import consent_history
@@ -81,7 +81,7 @@ def _counts(member: SignedIn, now: datetime) -> Mapping[str, int]:
     pictures, _ = count_for(member.pk)
     visits = record_span(member.subject, now=now)
     counts = {
-        "image_file": pictures, "image_text": pictures, "comment_text": count_comments(member.pk), "consent_record": len(consent_history(member.subject)),
+        "image_file": pictures, "image_text": pictures, "image_lookalike": count_lookalikes(member.pk), "comment_text": count_comments(member.pk), "consent_record": len(consent_history(member.subject)),
         "use_record": len(uses_of(member.subject)), "former_value": len(corrections_of(member.subject)), "email_index": 2,
     }  # fmt: skip
     counts |= dict.fromkeys(VISITS, visits.count if visits else 0)

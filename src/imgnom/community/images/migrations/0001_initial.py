@@ -44,6 +44,7 @@ class Migration(migrations.Migration):
                 ('removed', models.JSONField()),
                 ('media_token', models.CharField(max_length=32, unique=True)),
                 ('placeholder', models.CharField(max_length=64)),
+                ('lookalike', models.CharField(max_length=16)),
                 ('created_at', models.DateTimeField()),
                 ('author', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
             ],

@@ -8,6 +8,7 @@ bytes; the compressed pixels themselves are checked by the decoder in its jail.
 
 from collections.abc import Callable
 
+from imgnom.community.images.strip.avif import family, strip_avif
 from imgnom.community.images.strip.clean import Clean, NotThisFormat, TooMuch
 from imgnom.community.images.strip.gif import strip_gif
 from imgnom.community.images.strip.jpeg import strip_jpeg
@@ -21,8 +22,8 @@ STRIP: dict[str, Callable[[bytes], Clean]] = {
     "png": strip_png,
     "webp": strip_webp,
     "gif": strip_gif,
+    "avif": strip_avif,
 }
-_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"hevc")
 
 
 def sniff(data: bytes) -> str | None:
@@ -35,6 +36,4 @@ def sniff(data: bytes) -> str | None:
         return "webp"
     if data[:6] in (b"GIF87a", b"GIF89a"):
         return "gif"
-    if data[4:8] == b"ftyp":
-        return "heic" if data[8:12] in _HEIC_BRANDS else "avif"
-    return None
+    return family(data) if data[4:8] == b"ftyp" else None

@@ -1,7 +1,7 @@
 """What a filter hands back, the limits that a header alone can break, and the errors.
 
 NotThisFormat   the container does not hold together, or the file was cut off
-TooMuch         "too-many-pixels" or "bomb": refused before anything is decoded (U5, U6)
+TooMuch         "too-many-pixels", "too-much-room" or "bomb": refused before anything is decoded (U5, U6)
 """
 
 from dataclasses import dataclass
@@ -9,12 +9,21 @@ from dataclasses import dataclass
 from imgnom.community.images.jail import (
     MAX_FRAMES,
     MAX_PIXELS,
+    MAX_PIXELS_AVIF,
     MAX_PIXELS_IN_ALL_FRAMES,
     MAX_PIXELS_PER_BYTE,
     MAX_SIDE_PX,
 )
 
-__all__ = ["MAX_FRAMES", "MAX_PIXELS_IN_ALL_FRAMES", "Clean", "NotThisFormat", "TooMuch", "ensure_size"]
+__all__ = [
+    "MAX_FRAMES",
+    "MAX_PIXELS_AVIF",
+    "MAX_PIXELS_IN_ALL_FRAMES",
+    "Clean",
+    "NotThisFormat",
+    "TooMuch",
+    "ensure_size",
+]
 
 
 class NotThisFormat(ValueError):
@@ -30,12 +39,14 @@ class Clean:
     """`has_foreign_colours`: the pixels are in other colours than sRGB, by profile or by ink.
 
     `may_hide_words`: coded pixels read like a text in some place; the decoder looks whether they are pixels.
+    `seen`: the same file in a form that the decoder understands better; empty where it needs none.
     """
 
     content: bytes
     removed: frozenset[str]
     has_foreign_colours: bool = False
     may_hide_words: bool = False
+    seen: bytes = b""
 
 
 def ensure_size(width: int, height: int, *, frames: int = 1, file_bytes: int) -> None:

@@ -5,6 +5,7 @@ read tag by tag, each tag is rebuilt from its numbers, and a new profile is writ
 hold together is dropped. Source: ICC.1:2022, sections 7 and 10.
 """
 
+import math
 import struct
 from dataclasses import dataclass
 
@@ -184,6 +185,55 @@ def _written(profile: bytes, tags: dict[str, bytes], version: int) -> bytes:
         profile[67] & 3, b"\0\0\xf6\xd6\0\1\0\0\0\0\xd3-",
     )  # fmt: skip
     return head + struct.pack(">I", len(tags)) + index + body
+
+
+# Primaries by their numbers in ITU-T H.273 (table 2), adapted to D50: P3 and BT.2020.
+_PRIMARIES = {
+    1: _SRGB,
+    9: ((0.67348, 0.27904, -0.00194), (0.16567, 0.67534, 0.02998), (0.12505, 0.04561, 0.79686)),
+    12: ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)),
+}
+_GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
+_PQ, _HLG = 16, 18
+_WHITE_NITS, _WHITE_HLG = 203, 0.2650  # where a sheet of paper lies in pictures of high range (ITU-R BT.2408)
+
+
+def of_numbers(primaries: int, curve: int) -> Profile | None:
+    """A profile for colours that a file only numbers; None where they are those of sRGB or nothing is said.
+
+    What is brighter than a sheet of paper is shown as white.
+    """
+    corners = _PRIMARIES.get(primaries, _SRGB)
+    if corners is _SRGB and curve not in (*_GAMMAS, _PQ, _HLG):
+        return None
+    if curve in (_PQ, _HLG):
+        light = _pq if curve == _PQ else _hlg
+        steps = [round(65535 * min(1.0, light(n / 1023))) for n in range(1024)]
+        element = b"curv\0\0\0\0" + struct.pack(">I1024H", 1024, *steps)
+    elif curve in _GAMMAS:
+        element = b"para\0\0\0\0" + struct.pack(">HHi", 0, 0, round(65536 * _GAMMAS[curve]))
+    else:
+        numbers = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+        element = b"para\0\0\0\0" + struct.pack(">HH5i", 3, 0, *(round(65536 * n) for n in numbers))
+    tags = {"wtpt": _xyz((0.9642, 1.0, 0.8249))} | dict(zip(("rXYZ", "gXYZ", "bXYZ"), map(_xyz, corners), strict=True))
+    tags |= dict.fromkeys(("rTRC", "gTRC", "bTRC"), element)
+    head = b"\0" * 12 + b"mntrRGB XYZ " + b"\0" * 104
+    return Profile(_written(head, tags, 4), "RGB", is_srgb=False)
+
+
+def _xyz(numbers: tuple[float, ...]) -> bytes:
+    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(65536 * n) for n in numbers))
+
+
+def _pq(x: float) -> float:
+    root = x ** (1 / 78.84375)
+    power = max(0.0, root - 0.8359375) / (18.8515625 - 18.6875 * root)
+    return float(10_000 / _WHITE_NITS * power ** (1 / 0.1593017578125))
+
+
+def _hlg(x: float) -> float:
+    light = x * x / 3 if x <= 0.5 else (math.exp((x - 0.55991073) / 0.17883277) + 0.28466892) / 12
+    return float((light / _WHITE_HLG) ** 1.2)
 
 
 def _is_srgb(tags: dict[str, bytes], space: bytes) -> bool:

@@ -9,6 +9,7 @@ import struct
 
 from imgnom.community.images.strip import exif, icc
 from imgnom.community.images.strip.clean import Clean, NotThisFormat, ensure_size
+from imgnom.community.images.strip.text_in import reads_like_text
 
 _JFIF = b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _ICC_HEAD = b"ICC_PROFILE\x00"
@@ -18,9 +19,6 @@ _DHT, _DAC, _SOI, _EOI, _SOS, _DQT, _DRI = 0xC4, 0xCC, 0xD8, 0xD9, 0xDA, 0xDB, 0
 _APP0, _APP1, _APP2, _APP13, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xEF, 0xFE
 # The first marker behind coded data: neither a stuffed FF nor a restart.
 _NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-# Of coded pixels about one byte in three is a printable sign; so many in a row are words (or a very plain sky).
-_WORDS = b"x" * 24
-_PRINTABLE = bytes(ord("x") if 32 <= sign < 127 or sign in (9, 10, 13) else 0 for sign in range(256))
 MAX_SCANS = 400
 
 
@@ -142,7 +140,7 @@ def strip_jpeg(data: bytes) -> Clean:
     kept = _tables_in_use(jpeg.body)
     out += [_segment(marker, segment) + coded for marker, segment, coded in kept if segment or marker == _SOS]
     foreign = components == 4 or (profile is not None and not profile.is_srgb)
-    words = any(_WORDS in coded.translate(_PRINTABLE) for _, _, coded in kept)
+    words = any(reads_like_text(coded) for _, _, coded in kept)
     return Clean(b"".join(out) + b"\xff\xd9", frozenset(jpeg.removed), foreign, words)
 
 

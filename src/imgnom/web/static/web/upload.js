@@ -267,10 +267,8 @@ class Line {
     if (request.status >= 200 && request.status < 300 && result.id && result.page_url) return this.succeed(result);
     const named = Object.values(body.errors ?? {}).flat().map((error) => error.message ?? error).join(" ");
     if (request.status === 401) return this.fail(words.signedOut);
-    if (request.status === 429) {
-      const seconds = Number(request.getResponseHeader("Retry-After")) || 60;
-      return this.hold(words.tooMany(seconds), seconds);
-    }
+    const wait = Number(request.getResponseHeader("Retry-After"));
+    if (request.status === 429 || (request.status === 503 && wait)) return this.hold(words.tooMany(wait || 60), wait || 60);
     return this.fail(result.error || named || (request.status === 413 ? words.tooLarge : body.message) || words.failed);
   }
 

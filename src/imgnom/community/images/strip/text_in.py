@@ -1,0 +1,9 @@
+"""Whether coded pixels read like a text somewhere."""
+
+# Of coded pixels about one byte in three is a printable sign; so many in a row are words (or a very plain sky).
+_WORDS = b"x" * 24
+_PRINTABLE = bytes(ord("x") if 32 <= sign < 127 or sign in (9, 10, 13) else 0 for sign in range(256))
+
+
+def reads_like_text(coded: bytes) -> bool:
+    return _WORDS in coded.translate(_PRINTABLE)
