@@ -105,7 +105,13 @@ def receipt_lies(_now: datetime) -> None:
 
 
 def value_without_key(now: datetime) -> None:
-    SealedValue.objects.create(subject="s", item="email", sealed=b"x", key_id="gone", sealed_at=now)
+    subject = Member.objects.get().subject
+    SealedValue.objects.create(subject=subject, item="phone", sealed=b"x", key_id="gone", sealed_at=now)
+
+
+def value_of_nobody(now: datetime) -> None:
+    key_id = DataKey.objects.filter(klass="subject").values_list("key_id", flat=True)[0]
+    SealedValue.objects.create(subject="s", item="email", sealed=b"x", key_id=key_id, sealed_at=now)
 
 
 def withdrawn_with_key(now: datetime) -> None:
@@ -230,6 +236,7 @@ FAULTS: list[tuple[str, Callable[[datetime], Any], str]] = [
     ("I8", half_letter, "older than an hour"),
     ("I9", certified_twice, "of the same key"),
     ("I9", letter_twice, "the same letter waits twice"),
+    ("I10", value_of_nobody, "of whom nothing else is here"),
     ("I10", erased_value, "are of people who were erased"),
     ("I10", overdue, "mail_queue 1"),
 ]

@@ -345,6 +345,23 @@ def _once(_look: Look) -> Fault | None:
 # ── I10 ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _held_of_nobody() -> int:
+    """Owners are looked at before and after the values: a site that is being used makes and ends both meanwhile."""
+
+    def owners() -> set[str]:
+        found = {token for kind in (Member, PendingRegistration) for token in _subjects(kind)}
+        found |= set(Letter.objects.filter(own=True).values_list("subject", flat=True))
+        waiting = Withdrawal.objects.exclude(state="done").values_list("subject", "letter")
+        return found | {token for tokens in waiting for token in tokens if token}
+
+    before, held = owners(), set(_subjects(SealedValue)) | set(_subjects(Consent, starts_at=None))
+    return len(held - before - owners())
+
+
+def _subjects(kind: type[models.Model], **only: Any) -> Iterator[str]:
+    return kind._default_manager.filter(**only).values_list("subject", flat=True).distinct().iterator()
+
+
 def _erased(look: Look) -> Fault | None:
     """Whoever was destroyed is fenced off: apart from what is under way no row of theirs is anywhere."""
     under_way = {
@@ -364,6 +381,8 @@ def _erased(look: Look) -> Fault | None:
         count = sum(1 for subject in subjects.iterator() if subject in gone)
         if count:
             return Fault(f"{count} rows of {kind._meta.db_table} are of people who were erased", MEND_STORE)
+    if strangers := _held_of_nobody():
+        return Fault(f"values of {strangers} people or letters are held of whom nothing else is here", MEND_STORE)
     late = {
         record: count
         for record, count in list_due(now=look.now - LATE_AFTER).items()

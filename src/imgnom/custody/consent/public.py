@@ -25,7 +25,7 @@ from imgnom.policy.public import Actor, ends_at
 
 __all__ = [
     "ConsentRow", "VersionRow", "adopt_policy", "approved_source", "carry_out_policy", "consent_history", "consents_of", "destroy_due_consents",
-    "due_consents", "forget_consents", "latest_version", "note_in_force", "policy_versions", "policy_waits", "pseudonymise_consents", "recompute_consents", "record_consent", "version_of",
+    "due_consents", "forget_consents", "latest_version", "note_in_force", "policy_versions", "policy_waits", "pseudonymise_consents", "recompute_consents", "record_consent", "subjects_with_consents", "version_of",
 ]  # fmt: skip
 
 
@@ -91,6 +91,11 @@ def recompute_consents() -> int:
 def forget_consents(subject: str) -> int:
     """Of somebody who never became a member: there is nothing to prove. Returns how many went."""
     return Consent.objects.filter(subject=subject).delete()[0]
+
+
+def subjects_with_consents() -> set[str]:
+    """Everybody whose consents hang on an account, and not yet on a period."""
+    return set(Consent.objects.filter(starts_at=None).values_list("subject", flat=True).distinct())
 
 
 def due_consents(*, now: datetime) -> int:

@@ -34,6 +34,7 @@ def replay_withdrawals(leaves: Iterable[dict[str, Any]], *, now: datetime) -> in
     What is left to do is a withdrawal under way like any other.
     """
     said = {leaf["subject"]: leaf for leaf in leaves if leaf["subject"]}
+    by_leaf = {leaf["id"]: subject for subject, leaf in said.items()}
     receipts = {receipt.leaves[0]: receipt for receipt in kept_receipts() if receipt.leaves}
     for receipt in receipts.values():
         _go_on_where_it_was(receipt)
@@ -42,8 +43,8 @@ def replay_withdrawals(leaves: Iterable[dict[str, Any]], *, now: datetime) -> in
         if subject in said or subject not in alive:
             leaf = said.get(subject)
             again += _leave_again(member_id, subject, leaf, receipts.get(leaf["id"]) if leaf else None, now)
-    for receipt in receipts.values():
-        _bring_back(receipt)
+    for leaf_id, receipt in receipts.items():
+        _bring_back(receipt, by_leaf.get(leaf_id))
     _fence_letters(alive, now)
     return again
 
@@ -98,16 +99,33 @@ def _leave_again(
     return 1
 
 
-def _bring_back(receipt: KeptReceipt) -> None:
-    """The receipt of somebody of whom the copy knows nothing at all."""
+def _bring_back(receipt: KeptReceipt, subject: str | None) -> None:
+    """The receipt of somebody of whom the copy knows nothing at all.
+
+    Where they were on the way out when the copy was made, the steps run on without them: keys die, and a certificate says
+    so. A subject that no act names any more stands for nobody.
+    """
+    is_done = receipt.state == "done"
     Withdrawal.objects.get_or_create(
         number=receipt.number,
         defaults={
-            "choice": receipt.choice, "language": receipt.language, "state": "done", "lines": receipt.lines, "policy_digest": receipt.policy_digest,
-            "archive_ref": receipt.archive_ref, "letter": receipt.letter, "leaves": receipt.leaves, "certificates": receipt.certificates,
-            "starts_at": receipt.starts_at,
+            "choice": receipt.choice, "language": receipt.language, "state": "done" if is_done else AGAIN, "lines": receipt.lines,
+            "policy_digest": receipt.policy_digest, "archive_ref": receipt.archive_ref, "letter": receipt.letter, "leaves": receipt.leaves,
+            "certificates": receipt.certificates, "starts_at": receipt.starts_at,
+            "subject": None if is_done else subject or secrets.token_hex(13), "member_id": None,
         },
     )  # fmt: skip
+
+
+def subjects_leaving() -> set[str]:
+    """Who is on the way out, and the letters that are still to be sealed for them."""
+    waiting = Withdrawal.objects.exclude(state="done").values_list("subject", "letter", "state")
+    return {
+        token
+        for subject, letter, state in waiting
+        for token in (subject, letter if state == "accepted" else None)
+        if token
+    }
 
 
 def _fence_letters(alive: set[str], now: datetime) -> None:

@@ -1,6 +1,6 @@
 """The door of retention."""
 
-from imgnom.procedures.retention.after_restore import end_lost_archives, replay_withdrawals
+from imgnom.procedures.retention.after_restore import end_lost_archives, replay_withdrawals, subjects_leaving
 from imgnom.procedures.retention.errors import AlreadyWithdrawn
 from imgnom.procedures.retention.run_due import (
     DESTROYERS,
@@ -25,6 +25,7 @@ __all__ = [
     "replay_withdrawals",
     "resume_withdrawals",
     "run_due",
+    "subjects_leaving",
     "take_policy",
     "withdraw_member",
 ]

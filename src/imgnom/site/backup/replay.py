@@ -2,8 +2,8 @@
 
 The newest keys and the newest ledger know more than the rest. Order: keys said to be destroyed → entries of the past
 (sessions, codes, letters) → pictures and comments → members who left, by their choice → consents taken back → values,
-entries and days without a key → keys that nothing hangs on → files without a row → retention to now, the turn of the
-epoch → the ledger and the stores proven. Every step may be repeated.
+entries and days without a key → what is held of nobody → keys that nothing hangs on → files without a row → retention to
+now, the turn of the epoch → the ledger and the stores proven. Every step may be repeated.
 """
 
 from collections.abc import Callable, Collection
@@ -28,7 +28,7 @@ from imgnom.community.members.public import (
 from imgnom.community.visits.public import day_keys, drop_dead_days
 from imgnom.custody.archive.public import KLASS as ARCHIVE
 from imgnom.custody.archive.public import archive_owners, drop_dead_entries
-from imgnom.custody.consent.public import consents_of, record_consent
+from imgnom.custody.consent.public import consents_of, forget_consents, record_consent, subjects_with_consents
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import (
     KeysError,
@@ -48,9 +48,9 @@ from imgnom.custody.ledger.public import (
     verify_ledger,
 )
 from imgnom.custody.outbox.public import record_act
-from imgnom.custody.vault.public import FILE, SUBJECT, drop_dead_values, known_subjects
+from imgnom.custody.vault.public import FILE, SUBJECT, destroy_subject, drop_dead_values, known_subjects
 from imgnom.policy.public import SYSTEM
-from imgnom.procedures.retention.public import end_lost_archives, replay_withdrawals, run_due
+from imgnom.procedures.retention.public import end_lost_archives, replay_withdrawals, run_due, subjects_leaving
 from imgnom.site.backup.errors import RestoreRefused
 from imgnom.site.backup.manifest import Manifest
 from imgnom.site.invariants import check_invariants
@@ -73,6 +73,7 @@ class Replayed:
     members: int
     consents: int
     rows: int
+    strangers: int
     idle_keys: int
     files: int
     archives: int
@@ -98,9 +99,12 @@ def replay(manifest: Manifest, destroyed: Collection[str], *, now: datetime, tel
     consents = _consents(manifest.ledger_from, now)
     rows = drop_dead_values() + drop_dead_entries() + drop_dead_days()
     archives = end_lost_archives(now=now)
+    strangers = _strangers(now)
     idle = _idle_keys(now)
     files = sweep_orphans(now=now, older_than=timedelta(0))
-    done = Replayed(keys, entries, pictures, hidden, comments, members, consents, rows, idle, files, archives)
+    done = Replayed(
+        keys, entries, pictures, hidden, comments, members, consents, rows, strangers, idle, files, archives
+    )
     compact_stores()
 
     tell("retention to now, and the turn of the epoch")
@@ -161,9 +165,21 @@ def _consents(begin: int, now: datetime) -> int:
     return count
 
 
+def _strangers(now: datetime) -> int:
+    """Values and consents of people, and of letters, that came while the set was being made: of them the first store
+    copied knows nothing, so that nobody could ever see, correct or end what the others hold.
+    """
+    here = set(subjects_of_members()) | subjects_of_registrations() | subjects_leaving()
+    strangers = sorted((known_subjects() | subjects_with_consents()) - here)
+    for subject in strangers:
+        forget_consents(subject)
+        destroy_subject(subject, now=now, by=SYSTEM, clause="A4.2")
+    return len(strangers)
+
+
 def _idle_keys(now: datetime) -> int:
     """Keys of people, pictures, days and entries that came after the copy, and of which nothing is here."""
-    subjects = set(subjects_of_members()) | subjects_of_registrations() | known_subjects()
+    subjects = set(subjects_of_members()) | subjects_of_registrations() | subjects_leaving()
     wanted = {SUBJECT: subjects, FILE: file_owners(), ARCHIVE: archive_owners()}
     idle = [
         key_id
