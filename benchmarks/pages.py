@@ -21,6 +21,7 @@ from benchmarks.server import serving
 
 FLOOR_THERE_MS = 0.12
 DEEP_PAGES = 400
+MAX_MIB = 150
 
 
 def seeded_home(size: Size, *, comments: int, popular: int) -> Path:
@@ -163,6 +164,12 @@ def _over_a_socket(size: Size, lists: list[str], ten: list[str], cookie: str) ->
             scaled = ms * FLOOR_THERE_MS / floor
             target = f"≤ {limit / FLOOR_THERE_MS:.0f} × ({limit} ms at a floor of {FLOOR_THERE_MS})"
             found.append(Figure(what, ms, "CPU ms", "the floor", ms / floor, target, scaled <= limit))
+        mib = server.memory_mib()
+        found.append(
+            Figure(
+                "memory of a web worker after all of these", mib, "MiB", target=f"≤ {MAX_MIB} MiB", met=mib <= MAX_MIB
+            )
+        )
     return found
 
 

@@ -53,6 +53,11 @@ def cpu_seconds_of(*pids: int) -> float:
     return total / TICKS
 
 
+def _pss_mib(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
 class Server:
     """One granian process with four threads, as `imgnom serve` starts it."""
 
@@ -91,6 +96,10 @@ class Server:
                 answer.read()
                 if answer.status != http.HTTPStatus.OK:
                     raise RuntimeError(f"{path} answered {answer.status}")  # fmt: skip
+
+    def memory_mib(self) -> float:
+        """The proportional share (PSS) of the process that answers, in MiB (Linux)."""
+        return max(_pss_mib(pid) for pid in _tree(self.process.pid))
 
     def cpu_ms_each(self, paths: Sequence[str], *, rounds: int, cookie: str = "") -> float:
         """The median round's CPU milliseconds of one request in the server, after one round that only warms up."""

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.db import connections, transaction
+from django.test.utils import CaptureQueriesContext
 
 from imgnom.custody.archive.models import ArchivedValue
 from imgnom.custody.archive.public import archive_subject, due_archives, open_archive
@@ -31,7 +32,7 @@ from imgnom.custody.vault.public import (
     restrict,
     seal_value,
 )
-from imgnom.custody.vault.reveal import RevealRefused, reveal, reveal_many
+from imgnom.custody.vault.reveal import RevealRefused, reveal, reveal_items, reveal_many
 from imgnom.policy.public import SYSTEM, Actor
 from tests.custody.at_once import at_once
 from tests.environment import POSTGRES
@@ -165,6 +166,64 @@ def test_reading_many_records_all_and_leaves_out_refused_and_missing(
         last: "revealed", subject: "revealed", silent: "revealed", resting: "refused",
     }  # fmt: skip
     assert len(leaves) == 4
+
+
+@one_transaction
+@pytest.mark.clause("A2.0")
+def test_several_items_of_one_subject_are_recorded_first_and_read_together(subject: str, now: datetime) -> None:
+    seal_value(subject, "username", "kite.2208", now=now)
+    before = len(_leaves())
+    asked = ("username", "email", "second_factor")
+    found = reveal_items(subject, asked[:2], purpose="retention", by=SYSTEM, now=now)
+    assert {item: value.open() for item, value in found.items()} == {"username": "kite.2208", "email": VALUE}
+    leaves = _leaves()[before:]
+    assert [(leaf["items"], leaf["outcome"], leaf["subject"]) for leaf in leaves] == [
+        (["username"], "revealed", subject), (["email"], "revealed", subject),
+    ]  # fmt: skip
+    silent = new_subject(now=now)
+    assert reveal_items(silent, asked[:2], purpose="retention", by=SYSTEM, now=now) == {}
+
+
+@one_transaction
+@pytest.mark.clause("A2.0")
+def test_one_refused_item_opens_none_of_them_and_all_are_recorded(
+    subject: str, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(reveal_module, "open_key", opened.append)
+    before = len(_leaves())
+    with pytest.raises(RevealRefused):
+        reveal_items(subject, ("email", "password"), purpose="notices", by=SYSTEM, now=now)
+    assert [leaf["outcome"] for leaf in _leaves()[before:]] == ["revealed", "refused"]
+    assert opened == []
+    with transaction.atomic(using="keys"), pytest.raises(InsideTransaction, match="keys"):
+        reveal_items(subject, ("email",), purpose="notices", by=SYSTEM, now=now)
+
+
+@one_transaction
+def test_a_reading_asks_little_of_the_stores(subject: str, now: datetime) -> None:
+    """One question for what is held and whether it rests, one for the key; a leaf and a note of the use."""
+    for by, purpose, most in ((SYSTEM, "notices", 4), (Actor("member", subject), "rights", 3)):
+        reveal(subject, "email", purpose=purpose, by=by, now=now)
+        with ExitStack() as stack:
+            asked = [stack.enter_context(CaptureQueriesContext(connections[alias])) for alias in STORES]
+            assert reveal(subject, "email", purpose=purpose, by=by, now=now).open() == VALUE
+        statements = [query["sql"] for capture in asked for query in capture.captured_queries]
+        own = [
+            sql for sql in statements if not sql.startswith(("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "SELECT pg_"))
+        ]
+        assert len(own) <= most, own
+
+
+@one_transaction
+@pytest.mark.clause("A4.2")
+def test_a_key_that_any_process_destroyed_opens_nothing_from_then_on(subject: str, now: datetime) -> None:
+    """Nothing of a reading is kept that would outlive the key."""
+    assert reveal(subject, "email", purpose="notices", by=SYSTEM, now=now).open() == VALUE
+    with connections["keys"].cursor() as another:  # not through our own functions, as another process would
+        another.execute("DELETE FROM keys_datakey WHERE owner = %s", [subject])
+    with pytest.raises(KeyUnknown):
+        reveal(subject, "email", purpose="notices", by=SYSTEM, now=now)
 
 
 @one_transaction

@@ -129,6 +129,16 @@ def set_clock(instant: datetime) -> None:
     partial = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}")
     partial.write_text(instant.astimezone(UTC).isoformat(), encoding="utf-8")
     partial.replace(file)
+    _stamp.at = None  # what this request does from here on happens then
+
+
+_stamp = threading.local()
+
+
+def stamped() -> datetime:
+    """The instant of the request that this thread answers; outside of one the present instant. Raises ClockWrong."""
+    at: datetime | None = getattr(_stamp, "at", None)
+    return now_or_highest() if at is None else at
 
 
 class StampNow:
@@ -139,7 +149,10 @@ class StampNow:
 
     def __call__(self, request: Request) -> HttpResponse:
         try:
-            request.now = now_or_highest()
+            request.now = _stamp.at = now_or_highest()
         except ClockWrong as error:
             return HttpResponse(f"imgnom: {error}\n", status=503, content_type="text/plain; charset=utf-8")
-        return self.get_response(request)
+        try:
+            return self.get_response(request)
+        finally:
+            _stamp.at = None

@@ -11,7 +11,7 @@ from imgnom.community.members.public import registration_fields
 from imgnom.custody.in_force import policy_in_force, trouble
 from imgnom.policy.public import Text
 from imgnom.procedures.proofs.public import Board, Check, Finding, read_board, register_check
-from imgnom.site.clock import now
+from imgnom.site.clock import stamped
 from imgnom.site.marks import find_unmarked
 from imgnom.web import board_states
 
@@ -117,7 +117,7 @@ KEEP_SECONDS = 20
 
 def _state(clause: str) -> str | None:
     """A page has many badges: one board serves them all for a few seconds of the site's clock."""
-    at = now()
+    at = stamped()
     if not _last or not 0 <= (at - _last[0][0]).total_seconds() < KEEP_SECONDS:
         _last[:] = [(at, read_board(now=at))]
     return _last[0][1].state_of(clause)

@@ -11,9 +11,9 @@ from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.contrib.sessions.models import Session
 
 from imgnom.custody.in_force import policy_in_force
+from imgnom.custody.prepared import Prepared, as_row, columns_of
 from imgnom.policy.public import ends_at
-from imgnom.site.clock import now_or_highest
-from imgnom.web.prepared import Prepared, as_row, columns_of
+from imgnom.site.clock import stamped
 
 _ROW = columns_of(Session)
 _ALIVE = Prepared(
@@ -27,19 +27,19 @@ class SessionStore(DatabaseStore):
         return Session
 
     def _get_session_from_db(self) -> Session | None:
-        found = _ALIVE.first(self.session_key or "", now_or_highest())
+        found = _ALIVE.first(self.session_key or "", stamped())
         if found is None:
             self._session_key = None
             return None
         return as_row(Session, found)
 
     def get_expiry_date(self, **_kwargs: Any) -> datetime:
-        at, policy = now_or_highest(), policy_in_force()
+        at, policy = stamped(), policy_in_force()
         return ends_at(policy.records["session"], at, policy.zone) or at
 
     def get_expiry_age(self, **_kwargs: Any) -> int:
-        return max(0, int((self.get_expiry_date() - now_or_highest()).total_seconds()))
+        return max(0, int((self.get_expiry_date() - stamped()).total_seconds()))
 
     @classmethod
     def clear_expired(cls) -> None:
-        Session.objects.filter(expire_date__lte=now_or_highest()).delete()
+        Session.objects.filter(expire_date__lte=stamped()).delete()

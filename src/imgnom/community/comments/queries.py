@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from imgnom.community.comments.models import Comment
-from imgnom.web.prepared import Prepared
+from imgnom.custody.prepared import Prepared
 
 PAGE = 50
 

@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 
 from imgnom.community.images.models import Image, ImageTag
 from imgnom.community.images.text import one_line
-from imgnom.web.prepared import Prepared, as_row, columns_of
+from imgnom.custody.prepared import Prepared, as_row, columns_of
 
 PAGE = 40
 MAX_WORDS = 6

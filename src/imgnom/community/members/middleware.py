@@ -9,8 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from imgnom.community.members.codes import record_end
 from imgnom.community.members.models import Member, MemberSession
 from imgnom.community.members.sessions import end_one_session
+from imgnom.custody.prepared import Prepared, as_row, columns_of
 from imgnom.policy.public import Actor
-from imgnom.web.prepared import Prepared, as_row, columns_of
 from imgnom.web.requests import Request
 
 VISITOR = Actor("visitor", None)

@@ -45,6 +45,7 @@ from imgnom.community.members.rules import canonical_username, check_nickname, n
 from imgnom.community.members.second_factor import STAFF_ROLES, create_staff
 from imgnom.community.members.sending import MailRefused, MailServerAway, send
 from imgnom.community.members.sessions import destroy_sessions, due_sessions, end_all_sessions, end_session
+from imgnom.custody.prepared import Prepared, as_row, columns_of
 from imgnom.custody.vault.public import find_subject
 from imgnom.web.requests import Request
 
@@ -59,9 +60,12 @@ __all__ = [
 ]  # fmt: skip
 
 
+_BY_ID = Prepared(lambda number: Member.objects.filter(pk=number).values_list(*columns_of(Member)), int)
+
+
 def member_by_id(member_id: int) -> MemberCard | None:
-    member = Member.objects.filter(pk=member_id).first()
-    return card_of(member) if member else None
+    found = _BY_ID.first(member_id)
+    return card_of(as_row(Member, found)) if found else None
 
 
 def member_by_subject(subject: str) -> MemberCard | None:

@@ -68,14 +68,19 @@ type Row = tuple[int | str | bytes | datetime | None, ...]
 COLUMNS = ("record_day_id", "at", "kind", "subject", "route", "status", "sealed")
 
 
+def _facts(address: str, agent: str) -> bytes:
+    return json.dumps({"address": address, "device": describe(agent), "agent": agent}).encode()
+
+
 def _rows(day: RecordDay, visits: Iterable[Visit]) -> list[Row]:
     kept = list(visits)
-    devices: dict[str, str] = {}
+    told: dict[tuple[str, str], bytes] = {}  # who comes often is written out once in a batch, and sealed each time
     plain = []
     for visit in kept:
-        device = devices.get(visit.agent) or devices.setdefault(visit.agent, describe(visit.agent))
-        facts = json.dumps({"address": visit.address, "device": device, "agent": visit.agent})
-        plain.append((facts.encode(), bound_to(visit.at, visit.kind, visit.subject, visit.route)))
+        facts = told.get((visit.address, visit.agent))
+        if facts is None:
+            facts = told[visit.address, visit.agent] = _facts(visit.address, visit.agent)
+        plain.append((facts, bound_to(visit.at, visit.kind, visit.subject, visit.route)))
     adapt = connections["logs"].ops.adapt_datetimefield_value
     return [
         (day.pk, adapt(visit.at), visit.kind, visit.subject, visit.route, visit.status, sealed)

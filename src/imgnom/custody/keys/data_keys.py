@@ -13,6 +13,7 @@ from imgnom.custody.keys.errors import KeyDestroyed, KeyUnknown
 from imgnom.custody.keys.kept_copy import copy_status
 from imgnom.custody.keys.models import DataKey, DestroyedKey, Epoch
 from imgnom.custody.outbox.public import record_act
+from imgnom.custody.prepared import Prepared
 from imgnom.custody.transactions import hold_lock
 from imgnom.policy.public import Actor
 
@@ -62,9 +63,15 @@ def open_key(key_id: str) -> hazmat.DataKey:
         return hazmat.DataKey(hazmat.unwrap(kek_of(again[0]), again[1]))
 
 
+_OF_OWNER = Prepared(
+    lambda owner, klass: DataKey.objects.filter(owner=owner, klass=klass).order_by("made_at", "pk").values_list("pk")[:1],
+    str, str,
+)  # fmt: skip
+
+
 def find_key(owner: str, klass: str) -> KeyId | None:
-    row = DataKey.objects.filter(owner=owner, klass=klass).order_by("made_at").first()
-    return KeyId(row.key_id) if row else None
+    row = _OF_OWNER.first(owner, klass)
+    return KeyId(row[0]) if row else None
 
 
 def find_or_create_key(*, owner: str, klass: str, now: datetime) -> KeyId:

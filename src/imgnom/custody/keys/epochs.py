@@ -17,6 +17,7 @@ from imgnom.custody.keys.errors import KeyringMissing, KeyringWrong
 from imgnom.custody.keys.kept_copy import renew_copy
 from imgnom.custody.keys.models import DataKey, Epoch, KeyringMark
 from imgnom.custody.outbox.public import record_act
+from imgnom.custody.prepared import Prepared
 from imgnom.custody.transactions import ensure_outermost, hold_lock
 from imgnom.policy.public import SYSTEM
 
@@ -41,11 +42,14 @@ def kek_of(number: int) -> bytes:
     return keyring.read_key(_kek_name(number))
 
 
+_CURRENT = Prepared(lambda: Epoch.objects.filter(state="current").order_by("-number").values_list("number")[:1])
+
+
 def current_epoch() -> int:
-    row = Epoch.objects.filter(state="current").order_by("-number").first()
+    row = _CURRENT.first()
     if row is None:
         raise KeyringMissing("The key store knows no epoch yet. `imgnom keys init` makes the keyring of a new site.")
-    return row.number
+    return int(row[0])
 
 
 def ensure_keyring(*, now: datetime, new_site: bool = False) -> None:

@@ -17,6 +17,7 @@ from imgnom.custody.ledger.merkle import leaf_hash, node_hash
 from imgnom.custody.ledger.models import Leaf, Lease, Node
 from imgnom.custody.outbox.models import Outbox
 from imgnom.custody.owners import owns_store
+from imgnom.custody.prepared import Prepared
 from imgnom.custody.transactions import ensure_outermost
 
 LEASE_SECONDS = 30.0
@@ -56,17 +57,33 @@ def canonical(payload: str) -> bytes:
     return rfc8785.dumps(json.loads(payload))
 
 
+_LAST = Prepared(lambda: Leaf.objects.order_by("-index").values_list("index")[:1])
+_NODE = Prepared(lambda level, index: Node.objects.filter(level=level, index=index).values_list("digest"), int, int)
+
+
+def tree_size() -> int:
+    last = _LAST.first()
+    return last[0] + 1 if last else 0
+
+
+def node_at(level: int, index: int) -> bytes:
+    """The root of a complete subtree. Raises Node.DoesNotExist."""
+    found = _NODE.first(level, index)
+    if found is None:
+        raise Node.DoesNotExist
+    return bytes(found[0])
+
+
 class _Tree:
     """Appends leaves, keeping the hash of every complete subtree."""
 
     def __init__(self) -> None:
-        last = Leaf.objects.order_by("-index").first()
-        self.size = last.index + 1 if last else 0
+        self.size = tree_size()
         self._fresh: dict[tuple[int, int], bytes] = {}
 
     def _node(self, level: int, index: int) -> bytes:
         found = self._fresh.get((level, index))
-        return found if found is not None else bytes(Node.objects.get(level=level, index=index).digest)
+        return found if found is not None else node_at(level, index)
 
     def append(self, entry: bytes) -> int:
         index = place = self.size
@@ -128,12 +145,14 @@ def _drain(waiting: Iterable[str], token: int) -> int:
     """What waits in these stores is in the tree, or as much of it as the lease allowed."""
     stores, added = list(waiting), 0
     with suppress(_LeaseLost):
-        while found := {
-            alias: rows for alias in stores if (rows := list(Outbox.objects.using(alias).order_by("id")[:BATCH]))
-        }:
-            added += _append_batch([row for rows in found.values() for row in rows], token)
-            for alias, rows in found.items():
-                Outbox.objects.using(alias).filter(id__in=[row.id for row in rows]).delete()
+        while stores:
+            found = {alias: list(Outbox.objects.using(alias).order_by("id")[:BATCH]) for alias in stores}
+            rows = [row for of_one in found.values() for row in of_one]
+            added += _append_batch(rows, token) if rows else 0
+            for alias, of_one in found.items():
+                if of_one:
+                    Outbox.objects.using(alias).filter(id__in=[row.id for row in of_one]).delete()
+            stores = [alias for alias, of_one in found.items() if len(of_one) == BATCH]
     return added
 
 

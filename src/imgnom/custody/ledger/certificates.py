@@ -23,6 +23,7 @@ from imgnom.custody.ledger.models import Certificate as Row
 from imgnom.custody.ledger.models import Intent
 from imgnom.custody.ledger.signing import origin, sign_bytes
 from imgnom.custody.outbox.public import record_act
+from imgnom.custody.prepared import Prepared
 from imgnom.custody.transactions import hold_lock
 from imgnom.policy.public import Actor
 
@@ -50,6 +51,11 @@ class Certificate:
     leaf_id: str
 
 
+_INTENT = Prepared(
+    lambda reference: Intent.objects.filter(reference=reference).values_list("intent_id", "key_ids"), str
+)
+
+
 def intend_destruction(
     *, what: str, key_ids: Sequence[str], clause: str, by: Actor, now: datetime, reference: str | None = None
 ) -> str:
@@ -57,12 +63,13 @@ def intend_destruction(
 
     With a `reference` it is said once, whoever repeats it; the keys of the first time count.
     """
+    if reference is not None and (said := _INTENT.first(reference)) is not None:
+        return str(said[0])
     with transaction.atomic(using="ledger"):
         if reference is not None:
             hold_lock("ledger", f"intent {reference}")
-            found = Intent.objects.filter(reference=reference).first()
-            if found is not None:
-                return found.intent_id
+            if (said := _INTENT.first(reference)) is not None:
+                return str(said[0])
         leaf = record_act(
             store="ledger",
             act="intend_destruction",
@@ -85,8 +92,8 @@ def intend_destruction(
 
 def intended_keys(reference: str) -> tuple[str, ...]:
     """The keys that the intent of this destruction named, also when they are gone by now."""
-    found = Intent.objects.filter(reference=reference).first()
-    return tuple(json.loads(found.key_ids)) if found else ()
+    found = _INTENT.first(reference)
+    return tuple(json.loads(found[1])) if found else ()
 
 
 def open_intents(prefix: str) -> tuple[str, ...]:

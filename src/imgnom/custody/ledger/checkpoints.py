@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 
 from imgnom.custody.ledger import merkle
-from imgnom.custody.ledger.append import canonical
+from imgnom.custody.ledger.append import canonical, node_at, tree_size
 from imgnom.custody.ledger.errors import LeafUnknown, LedgerBroken
 from imgnom.custody.ledger.models import Certificate, Checkpoint, Leaf, Node
 from imgnom.custody.ledger.signing import from_base64, origin, sign_note, verifier_key, verify_note
@@ -25,15 +25,6 @@ class VerifyResult:
     ok: bool
     problem: str
     size: int
-
-
-def node_at(level: int, index: int) -> bytes:
-    return bytes(Node.objects.get(level=level, index=index).digest)
-
-
-def tree_size() -> int:
-    last = Leaf.objects.order_by("-index").first()
-    return last.index + 1 if last else 0
 
 
 def make_checkpoint(*, now: datetime) -> Checkpoint:

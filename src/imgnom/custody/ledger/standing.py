@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgnom.custody.ledger import merkle
-from imgnom.custody.ledger.checkpoints import checkpoint_facts, node_at, tree_size
+from imgnom.custody.ledger.append import node_at, tree_size
+from imgnom.custody.ledger.checkpoints import checkpoint_facts
 from imgnom.custody.ledger.errors import LedgerBroken
 from imgnom.custody.ledger.models import Certificate, Intent, Leaf
 from imgnom.custody.ledger.signing import origin, verifier_key

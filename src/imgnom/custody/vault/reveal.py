@@ -24,7 +24,7 @@ from imgnom.custody.vault.uses import note_uses
 from imgnom.custody.vault.values import bound_to
 from imgnom.policy.public import Actor, Allow, CannotTell, Deny, Policy, SubjectId, decide
 
-__all__ = ["Personal", "RevealRefused", "ValueMissing", "reveal", "reveal_many"]
+__all__ = ["Personal", "RevealRefused", "ValueMissing", "reveal", "reveal_items", "reveal_many"]
 
 
 @dataclass(frozen=True)
@@ -122,4 +122,31 @@ def reveal_many(
         if isinstance(decision, Allow):
             with suppress(ValueMissing):
                 found[SubjectId(subject)] = _open(subject, item, "", held)
+    return found
+
+
+def reveal_items(subject: str, items: Iterable[str], *, purpose: str, by: Actor, now: datetime) -> dict[str, Personal]:
+    """A subject's values of these items, those that it has, in the order asked for; all leaves first, in one transaction.
+
+    Raises what `reveal` raises, but for what is missing; one item refused, and none is opened.
+    """
+    ensure_outermost("a reading of personal values")
+    policy = policy_in_force()
+    asked: dict[str, tuple[_Held, Allow | Deny | CannotTell]] = {}
+    for item in dict.fromkeys(items):
+        held = _held(subject, item)
+        asked[item] = held, _decide(policy, subject, item, purpose, by, now, held)
+    with transaction.atomic(using="vault", durable=True):
+        for item, (_, decision) in asked.items():
+            if _is_own_page(subject, by) and isinstance(decision, Allow):
+                note_uses([subject], item, purpose=purpose, by=by, now=now)
+            else:
+                _record(policy, subject, item, purpose, by, now, decision)
+    for _, decision in asked.values():
+        if not isinstance(decision, Allow):
+            raise RevealRefused(decision)
+    found: dict[str, Personal] = {}
+    for item, (held, _) in asked.items():
+        with suppress(ValueMissing):
+            found[item] = _open(subject, item, "", held)
     return found

@@ -24,6 +24,7 @@ from imgnom.custody.keys.public import (
 )
 from imgnom.custody.ledger.public import intend_destruction, intended_keys
 from imgnom.custody.outbox.public import record_act
+from imgnom.custody.prepared import Prepared
 from imgnom.custody.transactions import hold_lock
 from imgnom.custody.vault.errors import SubjectFenced, ValueTaken
 from imgnom.custody.vault.models import BlindIndex, Correction, Fence, HeldName, LastUse, Restriction, SealedValue
@@ -59,7 +60,7 @@ def ensure_subject(subject: str, *, now: datetime) -> None:
 
     Raises SubjectFenced once it was destroyed.
     """
-    if Fence.objects.filter(subject=subject).exists():
+    if is_fenced(subject):
         raise SubjectFenced(subject)
     find_or_create_key(owner=subject, klass=SUBJECT, now=now)
 
@@ -75,7 +76,7 @@ def note_correction(subject: str, item: str, before: str, *, now: datetime) -> N
 def ensure_not_fenced(subject: str) -> None:
     """Inside the caller's transaction of the vault, and true until its end. Raises SubjectFenced."""
     hold_lock("vault", f"fence of {subject}", shared=True)
-    if Fence.objects.filter(subject=subject).exists():
+    if is_fenced(subject):
         raise SubjectFenced(subject)
 
 
@@ -86,7 +87,7 @@ def seal_value(subject: str, item: str, value: str, *, row: str = "", now: datet
     """
     key_id = find_key(subject, SUBJECT)
     if key_id is None:
-        if Fence.objects.filter(subject=subject).exists():
+        if is_fenced(subject):
             raise SubjectFenced(subject)
         raise KeyUnknown(subject)
     sealed = open_key(key_id).seal(value.encode(), bound_to=bound_to(subject, item, row))
@@ -205,6 +206,8 @@ def lift_restriction(subject: str, item: str) -> None:
 
 def fence_subject(subject: str, *, now: datetime) -> None:
     """From now on nothing is written for this subject; whoever is writing just now is waited for."""
+    if is_fenced(subject):  # who saw it come down waited already
+        return
     with transaction.atomic(using="vault"):
         hold_lock("vault", f"fence of {subject}")
         Fence.objects.get_or_create(subject=subject, defaults={"fenced_at": now})
@@ -219,8 +222,11 @@ def begin_destruction(subject: str, *, now: datetime, by: Actor, clause: str) ->
     return tuple(sorted({*intended_keys(reference), *alive}))
 
 
+_FENCE = Prepared(lambda subject: Fence.objects.filter(subject=subject).values_list("pk"), str)
+
+
 def is_fenced(subject: str) -> bool:
-    return Fence.objects.filter(subject=subject).exists()
+    return bool(_FENCE(subject))
 
 
 def destroy_subject(subject: str, *, now: datetime, by: Actor, clause: str) -> DestroyedSubject:

@@ -11,7 +11,7 @@ server that is down stops nothing and loses nothing.
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -51,13 +51,12 @@ from imgnom.custody.ledger.public import issue_certificate, make_checkpoint, mak
 from imgnom.custody.outbox.public import record_act
 from imgnom.custody.owners import owns_store
 from imgnom.custody.vault.public import (
-    ValueMissing,
     begin_destruction,
     destroy_subject,
     held_items,
     hold_name,
 )
-from imgnom.custody.vault.reveal import reveal
+from imgnom.custody.vault.reveal import reveal_items
 from imgnom.policy.public import SYSTEM, Actor, Choice, Item, LeavingFacts, WithdrawalPlan, ends_at, plan_withdrawal
 from imgnom.procedures.retention.errors import AlreadyWithdrawn, LeaseLost
 from imgnom.procedures.retention.models import Withdrawal
@@ -71,6 +70,8 @@ FILES_AT_ONCE = 100
 # The person who pressed the button waits for so many pictures at most; more of them the worker destroys. Nobody sees any
 # of them since the acceptance.
 FILES_AT_PRESS = 25
+# When the copy of the receipt beside the ledger is renewed: what happens in between changes nothing that it says.
+COPIED_IN = ("archived", "certified", "done")
 # Items that the plan names by itself, or that live shorter than a membership.
 USUAL = ("username", "email", "nickname", "password", "second_factor", "confirmation_code")
 
@@ -212,7 +213,8 @@ def _save(row: Withdrawal, **changes: Any) -> bool:
         raise LeaseLost(row.number)
     for name, value in changes.items():
         setattr(row, name, value)
-    copy_receipt(row)
+    if row.state in COPIED_IN:
+        copy_receipt(row)
     return True
 
 
@@ -232,11 +234,12 @@ def _archive(row: Withdrawal, now: datetime, _deadline: float | None) -> bool:
     card = member_by_id(member_id)
     if card is not None:
         until = ends_at(policy.records["freed_names"], row.starts_at, policy.zone)
-        username = _read(subject, "username", now)
-        if username is not None:
-            hold_name("username", canonical_username(username), starts_at=row.starts_at, until=until)
+        username = values.get("username") or _read(subject, ["username"], now).get("username")
         never = row.choice == "keep"
-        hold_name("nickname", nickname_key(card.nickname), starts_at=row.starts_at, until=None if never else until)
+        with transaction.atomic(using="vault"):
+            if username is not None:
+                hold_name("username", canonical_username(username), starts_at=row.starts_at, until=until)
+            hold_name("nickname", nickname_key(card.nickname), starts_at=row.starts_at, until=None if never else until)
     for line in kept:
         mine = {item: values[item] for item in line["items"] if item in values}
         if mine:
@@ -247,25 +250,21 @@ def _archive(row: Withdrawal, now: datetime, _deadline: float | None) -> bool:
     return _save(row, state="archived")
 
 
-def _read(subject: str, item: str, now: datetime) -> str | None:
+def _read(subject: str, items: Iterable[str], now: datetime) -> dict[str, str]:
     try:
-        return reveal(subject, item, purpose="retention", by=SYSTEM, now=now).open()
-    except (ValueMissing, KeyDestroyed):
-        return None
+        found = reveal_items(subject, items, purpose="retention", by=SYSTEM, now=now)
+    except KeyDestroyed:
+        return {}
+    return {item: value.open() for item, value in found.items()}
 
 
 def _values(subject: str, member_id: int, left_at: datetime, wanted: set[str], now: datetime) -> Mapping[str, str]:
     """What the records keep, opened; whatever item a policy file names."""
     items: Mapping[str, Item] = policy_in_force().items
+    found = _read(subject, sorted(item for item in wanted if item in items and item != "membership"), now)
     card = member_by_id(member_id)
-    found = {}
-    for item in sorted(wanted):
-        if item == "membership":
-            value = f"{card.joined_at.isoformat()} {left_at.isoformat()}" if card else None
-        else:
-            value = _read(subject, item, now) if item in items else None
-        if value is not None:
-            found[item] = value
+    if card is not None and "membership" in wanted:
+        found["membership"] = f"{card.joined_at.isoformat()} {left_at.isoformat()}"
     return found
 
 

@@ -20,7 +20,7 @@ type Converters = Mapping[int, tuple[list[Callable[..., Any]], Any]]
 
 # What no query of ours says of itself.
 _TEXT = "\x01 a stand-in "
-_NUMBER = 4_611_686_018_427_380_000
+_NUMBER = 30_000  # the smallest integer column of PostgreSQL holds no more than 32,767
 _INSTANT = datetime(7777, 7, 7, tzinfo=UTC)
 
 

@@ -7,9 +7,9 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from imgnom.community.members.models import Member
+from imgnom.community.members.models import Letter, Member
+from imgnom.custody.prepared import Prepared, as_row, columns_of
 from imgnom.custody.vault.models import LastUse
-from imgnom.web.prepared import Prepared, as_row, columns_of
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 BY_NICKNAME = Prepared(lambda name: Member.objects.filter(nickname=name).values_list(*columns_of(Member)), str)
@@ -48,6 +48,17 @@ def test_values_stand_where_they_belong_and_are_never_words_of_the_question(now:
     assert between(now + timedelta(days=3), "%s", now) == [(second.pk,)]
     assert between(now, "x' OR '1'='1", now - timedelta(days=1)) == []
     assert between(now + timedelta(days=1), "y' OR '1'='1", now) == []
+
+
+def test_a_number_may_be_of_any_size(now: datetime) -> None:
+    """Also where the store's column is small: the stand-in of a number must not be refused as too large for it."""
+    Letter.objects.create(subject="a", template_id="t", tries=3, starts_at=now, ends_at=now)
+    tried = Prepared(lambda tries: Letter.objects.filter(tries=tries).values_list("subject"), int)
+    assert (tried(3), tried(4)) == ([("a",)], [])
+    many = Prepared(lambda *numbers: Letter.objects.filter(pk__in=numbers).values_list("subject"), *[int] * 40)
+    pk = Letter.objects.get().pk
+    assert many(*[pk] * 40) == [("a",)]
+    assert many(*range(2**62, 2**62 + 40)) == []
 
 
 def test_it_is_one_statement_in_the_store_of_its_room(now: datetime) -> None:
