@@ -30,6 +30,7 @@ from imgnom.community.members.rules import canonical_username, nickname_key
 from imgnom.custody.consent.public import forget_consents, record_consent
 from imgnom.custody.guard.public import canonical_email, is_guarded
 from imgnom.custody.in_force import policy_in_force
+from imgnom.custody.keys.public import keys_of
 from imgnom.custody.outbox.public import record_act
 from imgnom.custody.vault.public import (
     ValueTaken,
@@ -318,6 +319,14 @@ def _over(now: datetime) -> Q:
 def due_registrations(*, now: datetime) -> int:
     """How many are past their end and still there after the worker: what retention has yet to destroy."""
     return PendingRegistration.objects.filter(_over(now)).count()
+
+
+def fence_registrations(*, now: datetime, limit: int) -> tuple[str, ...]:
+    """The first `limit` that are past their end cannot be confirmed any more; returns the keys that go with them."""
+    rows = list(PendingRegistration.objects.filter(_over(now)).order_by("id")[:limit])
+    PendingRegistration.objects.filter(pk__in=[row.pk for row in rows]).update(state="ending")
+    ending = PendingRegistration.objects.filter(pk__in=[row.pk for row in rows], state="ending")
+    return tuple(key_id for subject in ending.values_list("subject", flat=True) for key_id in keys_of(subject))
 
 
 def destroy_registrations(*, now: datetime, limit: int = 200) -> tuple[int, tuple[str, ...]]:

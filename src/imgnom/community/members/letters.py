@@ -18,7 +18,7 @@ from django.utils import translation
 
 from imgnom.community.members.codes import code_of, record_end
 from imgnom.community.members.models import CodeRequest, Letter, PendingRegistration
-from imgnom.community.members.sending import MailRefused, MailServerAway, send
+from imgnom.community.members.sending import MailRefused, MailServerAway, forget_half, send
 from imgnom.custody.guard.public import mail_domain
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import KeyDestroyed, KeysError, KeyUnknown, derive, keyed_digest
@@ -86,7 +86,7 @@ def queue_parting_letter(
             seal_value(own, "email", address, now=now)
     except SubjectFenced:
         return  # it went before
-    except (ValueMissing, RevealRefused, KeysError):
+    except (ValueMissing, RevealRefused, KeyDestroyed, KeyUnknown):
         destroy_subject(own, now=now, by=SYSTEM, clause="A2.2h")  # there is no address to write to
         return
     with transaction.atomic():
@@ -172,6 +172,7 @@ def end_letter(letter: Letter, *, now: datetime) -> None:
         destroy_subject(letter.subject, now=now, by=SYSTEM, clause="A2.2h")
     if letter.address_row.startswith("old-"):
         forget_value(letter.subject, "email", row=letter.address_row)
+    forget_half(_file_name(letter))
     Letter.objects.filter(pk=letter.pk).delete()
 
 

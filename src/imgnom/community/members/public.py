@@ -37,6 +37,7 @@ from imgnom.community.members.join import (
     create_confirmed_member,
     destroy_registrations,
     due_registrations,
+    fence_registrations,
 )
 from imgnom.community.members.letters import deliver_mail, queue_letter, queue_parting_letter
 from imgnom.community.members.middleware import STAFF_IDLE
@@ -53,7 +54,7 @@ __all__ = [
     "STAFF_IDLE", "STAFF_ROLES", "CodeWrong", "LoginWrong", "MailRefused", "MailServerAway", "MailboxTaken", "MemberCard", "MemberError", "NicknameTaken", "UsernameTaken",
     "begin_email_change", "canonical_username", "change_nickname", "check_email", "check_nickname", "confirm_email_change", "create_confirmed_member",
     "create_staff", "deliver_mail", "destroy_codes", "destroy_letters", "destroy_registrations", "destroy_sessions", "drop_dead_registrations",
-    "drop_entries", "due_codes", "due_letters", "due_registrations", "due_sessions", "end_all_sessions", "end_session", "held_dates",
+    "drop_entries", "due_codes", "due_letters", "due_registrations", "due_sessions", "end_all_sessions", "end_session", "fence_registrations", "held_dates",
     "mark_withdrawn", "member_by_id", "member_by_nickname", "member_by_subject", "nickname_key", "queue_letter", "queue_parting_letter",
     "recompute_member_ends", "registration_fields", "remove_member", "role_of", "send", "session_count", "sign_in_as_demo", "subjects_of_members",
     "subjects_of_registrations",

@@ -33,6 +33,13 @@ def _write(message: EmailMessage, folder: Path, name: str) -> None:
     partial.rename(folder / f"{name}.eml")
 
 
+def forget_half(name: str) -> None:
+    """What a kill left of writing this letter: an address stands in it."""
+    url = urlsplit(settings.IMGNOM.mail_url)
+    if url.scheme == "file":
+        (Path(url.path) / f"{name}.part").unlink(missing_ok=True)
+
+
 def _converse(message: EmailMessage, url: str) -> None:
     """Greets, sends, and counts the letter as sent once the server has said so, whatever happens while parting."""
     parts = urlsplit(url)

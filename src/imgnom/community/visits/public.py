@@ -16,7 +16,7 @@ from imgnom.custody.vault.public import destroy_day_keys, open_rows_for_day
 from imgnom.policy.public import SYSTEM, last_day
 
 __all__ = [
-    "RecordRow", "RecordSpan", "Visit", "day_keys", "destroy_due_records", "drop_dead_days", "due_records", "install_queue_writer",
+    "RecordRow", "RecordSpan", "Visit", "day_keys", "destroy_due_records", "drop_dead_days", "due_day_keys", "due_records", "install_queue_writer",
     "recompute_records", "record_span", "record_visits", "records_of", "visits_waiting", "writer",
 ]  # fmt: skip
 CHUNK = 2_000
@@ -100,7 +100,14 @@ def record_span(subject: str, *, now: datetime) -> RecordSpan | None:
 
 
 def due_records(*, now: datetime) -> int:
-    return AccessRecord.objects.filter(record_day__ends_at__lte=now).count()
+    """Records past their end; or days past theirs, of which a kill left no more than the day."""
+    days = RecordDay.objects.filter(ends_at__lte=now)
+    return AccessRecord.objects.filter(record_day__ends_at__lte=now).count() or days.count()
+
+
+def due_day_keys(*, now: datetime) -> tuple[str, ...]:
+    """The keys that `destroy_due_records` takes along."""
+    return tuple(RecordDay.objects.filter(ends_at__lte=now).order_by("key_id").values_list("key_id", flat=True))
 
 
 def destroy_due_records(*, now: datetime) -> tuple[int, tuple[str, ...]]:

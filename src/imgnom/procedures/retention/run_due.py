@@ -3,6 +3,7 @@
 Missed runs are made good: each destroyer takes whatever is past its end. One that fails stops no other.
 """
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,9 +22,10 @@ from imgnom.community.members.public import (
     due_letters,
     due_registrations,
     due_sessions,
+    fence_registrations,
     recompute_member_ends,
 )
-from imgnom.community.visits.public import destroy_due_records, due_records, recompute_records
+from imgnom.community.visits.public import destroy_due_records, due_day_keys, due_records, recompute_records
 from imgnom.custody.archive.public import close_archive, destroy_archive, due_archives, recompute_archives
 from imgnom.custody.consent.public import (
     carry_out_policy,
@@ -36,10 +38,13 @@ from imgnom.custody.consent.public import (
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import any_alive, compact_stores, last_turn, turn_epoch
 from imgnom.custody.ledger.public import (
+    close_intent,
     finalise_certificates,
     intend_destruction,
+    intended_keys,
     issue_certificate,
     make_checkpoint,
+    open_intents,
     sequence,
 )
 from imgnom.custody.vault.public import destroy_due_names, due_names, recompute_names
@@ -58,6 +63,7 @@ from imgnom.procedures.retention.withdraw_member import LEASE_SECONDS, resume_wi
 
 # So long a round of withdrawals lasts before it is shown that somebody is at work.
 ROUND_SECONDS = 5.0
+REGISTRATIONS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ class Destroyer:
     record: str
     due: Callable[[datetime], int]
     destroy: Callable[[datetime], tuple[int, tuple[str, ...]]]
+    # Which keys that takes along, said before the first of them dies; for kinds that get a certificate of the run.
+    keys: Callable[[datetime], tuple[str, ...]] | None = None
 
 
 @dataclass
@@ -138,14 +146,20 @@ DESTROYERS = (
     Destroyer(
         "pending_registration",
         lambda now: due_registrations(now=now),
-        lambda now: destroy_registrations(now=now, limit=10_000),
+        lambda now: destroy_registrations(now=now, limit=REGISTRATIONS_AT_ONCE),
+        lambda now: fence_registrations(now=now, limit=REGISTRATIONS_AT_ONCE),
     ),
     Destroyer("confirmation_code", lambda now: due_codes(now=now), lambda now: (destroy_codes(now=now), ())),
     Destroyer("session", lambda now: due_sessions(now=now), lambda now: (destroy_sessions(now=now), ())),
     Destroyer("mail_queue", lambda now: due_letters(now=now), lambda now: (destroy_letters(now=now), ())),
     Destroyer("identity_after_leaving", lambda now: len(due_archives(now=now)), _archives),
     Destroyer("freed_names", lambda now: due_names(now=now), lambda now: (destroy_due_names(now=now), ())),
-    Destroyer("access_records_member", lambda now: due_records(now=now), lambda now: destroy_due_records(now=now)),
+    Destroyer(
+        "access_records_member",
+        lambda now: due_records(now=now),
+        lambda now: destroy_due_records(now=now),
+        lambda now: due_day_keys(now=now),
+    ),
     Destroyer("consent_records", lambda now: due_consents(now=now), lambda now: (destroy_due_consents(now=now), ())),
     Destroyer(
         "handler_records",
@@ -238,15 +252,32 @@ def _turn(now: datetime, report: RetentionReport) -> None:
 
 
 def _run_one(destroyer: Destroyer, now: datetime, report: RetentionReport) -> None:
-    due = destroyer.due(now)
-    if not due:
+    """Intent with the keys, destruction, certificate; what a kill left between them is made good by the next run."""
+    prefix = f"run:{destroyer.record}:"
+    begun, due = open_intents(prefix), destroyer.due(now)
+    if not due and not begun:
         return
-    intend_destruction(what=destroyer.record, key_ids=[], clause="A4.0", by=SYSTEM, now=now)
-    count, keys = destroyer.destroy(now)
+    fresh = f"{prefix}{secrets.token_hex(8)}" if due and destroyer.keys else None
+    if due:
+        named = {key_id for reference in begun for key_id in intended_keys(reference)}
+        keys = tuple(key_id for key_id in (destroyer.keys(now) if destroyer.keys else ()) if key_id not in named)
+        intend_destruction(what=destroyer.record, key_ids=keys, clause="A4.0", by=SYSTEM, now=now, reference=fresh)
+    count, _ = destroyer.destroy(now)
     report.destroyed[destroyer.record] = count
-    if keys and destroyer.record != "identity_after_leaving":
-        made = issue_certificate(
-            items={destroyer.record: count}, what=destroyer.record, method="keys destroyed, rows deleted and overwritten", key_ids=keys, clause="A4.2",
-            policy_digest=policy_in_force().digest, by=SYSTEM, now=now,
-        )  # fmt: skip
-        report.certificates.append(made.number)
+    for reference in (*begun, *([fresh] if fresh else [])):
+        _certify(destroyer.record, reference, count if reference == fresh and not begun else None, now, report)
+        close_intent(reference, now=now)
+
+
+def _certify(record: str, reference: str, count: int | None, now: datetime, report: RetentionReport) -> None:
+    """One certificate for the keys of this intent that are gone; without a count where a kill came between."""
+    keys = intended_keys(reference)
+    if any_alive(keys):
+        keys = tuple(key_id for key_id in keys if not any_alive([key_id]))
+    if not keys:
+        return
+    made = issue_certificate(
+        items=[record] if count is None else {record: count}, what=record, method="keys destroyed, rows deleted and overwritten", key_ids=keys,
+        clause="A4.2", policy_digest=policy_in_force().digest, by=SYSTEM, now=now, reference=reference,
+    )  # fmt: skip
+    report.certificates.append(made.number)
