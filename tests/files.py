@@ -454,5 +454,19 @@ def bombs() -> dict[str, bytes]:
         "a lying jpeg": bytes(jpeg),
         "a lying webp": b"RIFF" + struct.pack("<I", 4 + len(webp)) + b"WEBP" + webp,
         "pixels without end": longer,
+        **_endless_pieces(),
         **_avif_bombs(),
+    }
+
+
+def _endless_pieces() -> dict[str, bytes]:
+    """Empty parts by the hundred thousand: they would keep the reader of the container busy, not the decoder."""
+    many = 300_000
+    jpeg, webp, gif = saved(drawn(), "JPEG"), saved(drawn(), "WEBP"), saved(drawn(), "GIF")
+    inner = webp[12:] + b"abcd\0\0\0\0" * many
+    return {
+        "endless chunks of a png": png_header(64, 64) + chunk(b"abCd", b"") * many,
+        "endless segments of a jpeg": jpeg[:2] + b"\xff\xef\0\2" * many + jpeg[2:],
+        "endless chunks of a webp": b"RIFF" + struct.pack("<I", 4 + len(inner)) + b"WEBP" + inner,
+        "endless blocks of a gif": gif[:-1] + b"\x21\xfe" + b"\1x" * many + b"\0;",
     }

@@ -17,6 +17,7 @@ from imgnom.community.images.jail import (
 
 __all__ = [
     "MAX_FRAMES",
+    "MAX_PIECES",
     "MAX_PIXELS_AVIF",
     "MAX_PIXELS_IN_ALL_FRAMES",
     "Clean",
@@ -24,6 +25,10 @@ __all__ = [
     "TooMuch",
     "ensure_size",
 ]
+
+
+# Millions of empty chunks would keep the web server busy, not the decoder: no picture has as many pieces.
+MAX_PIECES = 50_000
 
 
 class NotThisFormat(ValueError):

@@ -18,6 +18,8 @@ from imgnom.community.images.strip.clean import (
 
 _TRAILER, _EXTENSION, _IMAGE = 0x3B, 0x21, 0x2C
 _CONTROL, _COMMENT, _APPLICATION = 0xF9, 0xFE, 0xFF
+# Blocks hold up to 255 bytes, so that the largest file has this many when they are half full.
+_MOST_BLOCKS = 250_000
 _LOOPING = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 
 
@@ -29,6 +31,7 @@ class _Gif:
         self.control: bytes | None = None
         self.frames: list[bytes] = []
         self.drawn_pixels = 0
+        self.blocks_left = _MOST_BLOCKS
         self.width, self.height, flags = struct.unpack_from("<HHB", data, 6)
         start = 13 + (3 * (2 << (flags & 7)) if flags & 0x80 else 0)
         if start > len(data):
@@ -38,12 +41,16 @@ class _Gif:
 
     def blocks_end(self, at: int) -> int:
         """Where a chain of sub-blocks ends."""
-        data = self.data
+        data, left = self.data, self.blocks_left
         try:
-            while data[at]:
-                at += data[at] + 1
+            while size := data[at]:
+                at += size + 1
+                left -= 1
+                if left < 0:
+                    raise TooMuch("bomb")
         except IndexError:
             raise NotThisFormat("cut-off") from None
+        self.blocks_left = left - 1
         return at + 1
 
     def read(self, at: int) -> None:

@@ -8,7 +8,7 @@ import re
 import struct
 
 from imgnom.community.images.strip import exif, icc
-from imgnom.community.images.strip.clean import Clean, NotThisFormat, ensure_size
+from imgnom.community.images.strip.clean import MAX_PIECES, Clean, NotThisFormat, TooMuch, ensure_size
 from imgnom.community.images.strip.text_in import reads_like_text
 
 _JFIF = b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
@@ -36,7 +36,7 @@ class _Jpeg:
 
     def read(self) -> None:
         data, at, scans = self.data, 2, 0
-        while True:
+        for _ in range(MAX_PIECES):
             found = _NEXT_MARKER.search(data, at)
             if found is None:
                 raise NotThisFormat("cut-off")
@@ -67,6 +67,8 @@ class _Jpeg:
                 at = behind.start()
             else:
                 self.take(marker, segment)
+        else:
+            raise TooMuch("bomb")
         if at < len(data):
             self.removed.add("trailing")
         if self.frame is None or not scans:

@@ -8,7 +8,7 @@ import struct
 import zlib
 
 from imgnom.community.images.strip import exif, icc
-from imgnom.community.images.strip.clean import MAX_FRAMES, Clean, NotThisFormat, TooMuch, ensure_size
+from imgnom.community.images.strip.clean import MAX_FRAMES, MAX_PIECES, Clean, NotThisFormat, TooMuch, ensure_size
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -29,7 +29,7 @@ class _Png:
 
     def read(self) -> None:
         data, at = self.data, 8
-        while True:
+        for _ in range(MAX_PIECES):
             if at + 12 > len(data):
                 raise NotThisFormat("cut-off")
             size, kind = struct.unpack_from(">I4s", data, at)
@@ -40,6 +40,8 @@ class _Png:
                 break
             self.take(kind, data[at + 8 : end - 4])
             at = end
+        else:
+            raise TooMuch("bomb")
         if end < len(data):
             self.removed.add("trailing")
         if b"IHDR" not in self.single or not self.pixels:

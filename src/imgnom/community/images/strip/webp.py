@@ -7,19 +7,22 @@ import struct
 from collections.abc import Iterator
 
 from imgnom.community.images.strip import exif, icc
-from imgnom.community.images.strip.clean import MAX_FRAMES, Clean, NotThisFormat, TooMuch, ensure_size
+from imgnom.community.images.strip.clean import MAX_FRAMES, MAX_PIECES, Clean, NotThisFormat, TooMuch, ensure_size
 
 _PIXELS = (b"VP8 ", b"VP8L")
 _ICC, _ALPHA, _EXIF, _XMP, _ANIMATION = 0x20, 0x10, 0x08, 0x04, 0x02
 
 
 def _chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, bytes]]:
-    while at + 8 <= end:
+    for _ in range(MAX_PIECES):
+        if at + 8 > end:
+            return
         kind, size = struct.unpack_from("<4sI", data, at)
         if at + 8 + size > end:
             raise NotThisFormat("cut-off")
         yield kind, data[at + 8 : at + 8 + size]
         at += 8 + size + (size & 1)
+    raise TooMuch("bomb")
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
