@@ -71,6 +71,10 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _worker(args: argparse.Namespace) -> int:
+    _start_django()
+    from imgnom.site.serve import ensure_decoder
+
+    ensure_decoder()
     _start_site()
     from imgnom.site.worker import run_worker
 

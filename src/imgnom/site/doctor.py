@@ -68,6 +68,8 @@ def examine() -> dict[str, Any]:
         findings.append({"what": "keyring", "ok": True, "words": "complete and ours"})
     except KeysError as error:
         findings.append({"what": "keyring", "ok": False, "words": str(error)})
+    except DatabaseError:
+        findings.append({"what": "keyring", "ok": False, "words": "there is no site here yet; imgnom serve makes one"})
     findings += _backup()
     if settings.IMGNOM.witness:
         trouble_told = witness_trouble(now=now())

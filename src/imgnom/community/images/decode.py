@@ -231,18 +231,25 @@ def _run(job: str, content: bytes, *, seconds: float) -> bytes:
 
 
 def check_decoder() -> dict[str, Any]:
-    """Version, open loaders and walls of the jail, asked of a jail of its own. Raises WrongDecoder."""
+    """Version and walls of the jail, asked of a jail of its own. Raises WrongDecoder with a line that says what to do."""
     done = subprocess.run(
         [sys.executable, "-I", str(JAIL), "check"], capture_output=True, env=_ENVIRONMENT, timeout=START_SECONDS, check=False
     )  # fmt: skip
     if done.returncode:
         raise WrongDecoder("libvips cannot be loaded. Install the packages of requirements.lock again.")
-    facts: dict[str, Any] = json.loads(done.stdout)
+    facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     version = tuple(facts["version"])
     named = ".".join(map(str, version))
     if version < MIN_VERSION:
         least = ".".join(map(str, MIN_VERSION))
         raise WrongDecoder(f"libvips {named} is too old, {least} is needed. Install pyvips-binary again, as the last.")
+    if facts["foreign"]:
+        raise WrongDecoder(
+            f"libvips {named} is the system's ({facts['foreign']}), not the one of the packages. Install pyvips-binary again, as the last."
+        )
+    if facts["missing"]:
+        lacking = ", ".join(facts["missing"])
+        raise WrongDecoder(f"libvips {named} cannot open {lacking}. Install pyvips-binary again, as the last.")
     if facts["opened"]:
         raise WrongDecoder(f"libvips {named} opens files that are no pictures of ours. Install pyvips-binary again.")
     return facts

@@ -19,7 +19,9 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -36,6 +38,7 @@ MEMORY_BYTES = 480 * 1024 * 1024
 ADDRESS_BYTES = 1_000 * 1024 * 1024
 CPU_SECONDS = 10
 MIN_VERSION = (8, 18, 3)
+WHEEL = "/pyvips_binary.libs/"
 LOADERS = (
     "VipsForeignLoadJpeg",
     "VipsForeignLoadPng",
@@ -248,7 +251,7 @@ def do_job(pyvips: Any, job: str, source: int, target: int) -> NoReturn:
         facts, parts = {"refused": "too-much-room"}, []
     except pyvips.Error as error:
         said = f"{error.message} {error.detail}".lower()
-        is_room = "out of memory" in said or "memory allocation" in said
+        is_room = any(words in said for words in ("out of memory", "memory allocation", "insufficient memory"))
         facts, parts = {"refused": "too-much-room" if is_room else "undecodable"}, []
     head = json.dumps(facts).encode()
     with os.fdopen(target, "wb") as out:
@@ -289,22 +292,54 @@ def nursery(door: socket.socket) -> None:
 
 
 def check() -> dict[str, Any]:
-    """Version, loaders that would open anything, and whether the jail has walls (doctor, start)."""
+    """Version, what is missing, loaders that would open anything, where the library lies, and whether the jail has walls."""
     pyvips = open_libvips()
     version = [pyvips.version(part) for part in range(3)]
-    probes = {
-        "matrix": b"2 2\n1 2\n3 4\n",
-        "svg": b"<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/>",
-        "ppm": b"P1\n1 1\n0\n",
-    }
     opened = []
-    for name, data in probes.items():
+    for name, data in STRANGERS.items():
         try:
             pyvips.Image.new_from_buffer(data, "").avg()
             opened.append(name)
         except pyvips.Error:
             continue
-    return {"version": version, "opened": opened, "walls": give_up_files_and_network()}
+    return {
+        "version": version, "missing": missing(pyvips), "opened": opened, "foreign": foreign_library(), "walls": give_up_files_and_network(),
+    }  # fmt: skip
+
+
+STRANGERS = {
+    "matrix": b"2 2\n1 2\n3 4\n",
+    "svg": b"<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/>",
+    "ppm": b"P1\n1 1\n0\n",
+}
+ONE_PIXEL_GIF = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff\x2c\0\0\0\0\1\0\1\0\0\2\2\x44\1\0;"
+
+
+def missing(pyvips: Any) -> list[str]:
+    """The kinds of pictures that this libvips cannot write and open again."""
+    savers: dict[str, Callable[[Any], bytes]] = {
+        "jpeg": lambda image: image.jpegsave_buffer(), "png": lambda image: image.pngsave_buffer(), "webp": lambda image: image.webpsave_buffer(**WEBP),
+        "gif": lambda _image: ONE_PIXEL_GIF, "avif": lambda image: image.heifsave_buffer(**AVIF),
+    }  # fmt: skip
+    lacking = []
+    for kind, save in savers.items():
+        try:
+            getattr(pyvips.Image, KINDS[kind])(
+                save(pyvips.Image.black(16, 16, bands=3).copy(interpretation="srgb"))
+            ).avg()
+        except (pyvips.Error, AttributeError):
+            lacking.append(kind)
+    return lacking
+
+
+def foreign_library() -> str:
+    """A libvips that is loaded from elsewhere than the wheel; nothing where all is well or the system does not say."""
+    try:
+        with Path("/proc/self/maps").open(encoding="utf-8", errors="replace") as maps:
+            paths = {line.split(maxsplit=5)[5].strip() for line in maps if "libvips" in line}
+    except OSError:
+        return ""
+    return min((path for path in paths if Path(path).name.startswith("libvips") and WHEEL not in path), default="")
 
 
 def main() -> None:

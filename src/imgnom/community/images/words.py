@@ -44,8 +44,8 @@ _REASONS = {
         en="The picture is far too large for its file, or has too many frames. Reduce it and upload it again.",
     ),
     "too-much-room": say(
-        ko="이 파일은 펼치는 데 메모리가 너무 많이 듭니다. AVIF는 2,400만 픽셀까지 받습니다. 크기를 줄이거나 JPEG로 저장해 다시 올려 주세요.",
-        en="Opening this file takes too much memory. AVIF is accepted up to 24 million pixels. Make it smaller or save it as JPEG.",
+        ko="이 파일은 펼치는 데 메모리가 너무 많이 듭니다. AVIF는 2,400만 픽셀까지 받습니다. 크기를 줄이거나 프로그레시브가 아닌 보통 JPEG로 저장해 다시 올려 주세요.",
+        en="Opening this file takes too much memory. AVIF is accepted up to 24 million pixels. Make it smaller, or save it as a plain JPEG, not a progressive one.",
     ),
     "cut-off": say(
         ko="파일이 중간에 끊겨 있습니다. 원본에서 다시 내보내 올려 주세요.",
