@@ -66,9 +66,9 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every job that the decoder is given."""
     real, given = NURSERY.child, []
 
-    def child(job: str, source: int, target: int) -> int:
+    def child(job: str) -> decode._Child:
         given.append(job)
-        return real(job, source, target)
+        return real(job)
 
     monkeypatch.setattr(NURSERY, "child", child)
     return given

@@ -23,7 +23,7 @@ from PIL import ImageCms, ImageOps, ImageSequence
 from imgnom.community.images import decode as decoder
 from imgnom.community.images.decode import NURSERY, check_decoder, decode
 from imgnom.community.images.errors import NotAPicture
-from imgnom.community.images.jail import LOADERS, MIN_VERSION
+from imgnom.community.images.jail import LOADERS, MIN_VERSION, Refused, why_not
 from imgnom.community.images.models import Image
 from imgnom.community.images.public import zip_of
 from imgnom.community.images.take_in import media_path
@@ -509,23 +509,129 @@ def test_a_site_does_not_start_over_a_wrong_libvips(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.clause("A2.1")
 def test_a_decoder_that_dies_or_hangs_fails_its_own_job_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    good = files.saved(files.drawn(), "JPEG")
-    assert decode(good, "jpeg", has_foreign_colours=False).width == 96
+    NURSERY.renew()
+    monkeypatch.setattr(decoder, "ANSWER_SECONDS", 0.5)
+    assert seen_by_decoder() == 96
     first = NURSERY.process_id()
     assert first
     with pytest.raises(NotAPicture, match="too-slow"):
-        decode(good, "jpeg", has_foreign_colours=False, seconds=0)
-    assert decode(good, "jpeg", has_foreign_colours=False).width == 96
+        seen_by_decoder(seconds=0)
+    assert seen_by_decoder() == 96
     assert NURSERY.process_id() == first
     os.kill(first, signal.SIGKILL)
-    assert decode(good, "jpeg", has_foreign_colours=False).width == 96
+    assert seen_by_decoder() == 96
     second = NURSERY.process_id()
     assert second
     assert second != first
     os.kill(second, signal.SIGSTOP)
-    monkeypatch.setattr(decoder, "ANSWER_SECONDS", 0.5)
-    assert decode(good, "jpeg", has_foreign_colours=False).width == 96
+    assert seen_by_decoder() == 96
     assert NURSERY.process_id() != second
+
+
+def seen_by_decoder(seconds: float = 20) -> int:
+    """The width of a good picture."""
+    return decode(files.saved(files.drawn(), "JPEG"), "jpeg", has_foreign_colours=False, seconds=seconds).width
+
+
+@pytest.fixture
+def killed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Kills as many children as its first number says, each before it has read its picture; their ids follow."""
+    real, found = NURSERY.child, [1]
+
+    def child(job: str) -> decoder._Child:
+        born = real(job)
+        if len(found) <= found[0]:
+            os.kill(born.process, signal.SIGKILL)
+        found.append(born.process)
+        return born
+
+    monkeypatch.setattr(NURSERY, "child", child)
+    return found
+
+
+@pytest.mark.clause("A2.1")
+def test_a_picture_whose_child_was_killed_by_the_machine_is_opened_by_another(killed: list[int]) -> None:
+    first = NURSERY.process_id()
+    assert seen_by_decoder() == 96
+    assert len(set(killed[1:])) == 2
+    assert NURSERY.process_id() != first, "not from the same memory"
+
+
+@pytest.mark.clause("A2.1")
+def test_a_picture_that_kills_its_decoder_does_so_twice_and_no_more(
+    killed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed[0] = 99
+    with pytest.raises(NotAPicture, match="undecodable"):
+        seen_by_decoder()
+    assert len(killed) == 1 + 2
+    monkeypatch.setattr(decoder, "SOON_SECONDS", -1)
+    with pytest.raises(NotAPicture, match="too-slow"):
+        seen_by_decoder()
+    assert len(killed) == 1 + 3, "what has cost much is not tried again"
+
+
+LATE = """
+import importlib.util, os, socket, sys, time
+spec = importlib.util.spec_from_file_location("jail", {jail!r})
+jail = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(jail)
+class Late(socket.socket):
+    def sendall(self, *given):
+        if not os.path.exists({mark!r}):
+            open({mark!r}, "w").close()
+            time.sleep(60)
+        super().sendall(*given)
+jail.nursery(Late(fileno=int(sys.argv[2])))
+"""
+
+
+@pytest.mark.clause("A2.1")
+def test_a_nursery_that_answers_too_late_leaves_no_second_reader_of_a_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its child lives, and waits for a picture that goes to another."""
+    late, mark = tmp_path / "late.py", tmp_path / "mark"
+    late.write_text(LATE.format(jail=str(decoder.JAIL), mark=str(mark)))
+    NURSERY.renew()
+    monkeypatch.setattr(decoder, "JAIL", late)
+    monkeypatch.setattr(decoder, "START_SECONDS", 3)
+    large = files.saved(files.drawn((1200, 900)), "PNG")
+    made = decode(large, "png", has_foreign_colours=False)
+    assert mark.exists(), "the first was late"
+    assert (made.width, made.height) == (1200, 900)
+    NURSERY.renew()
+
+
+@pytest.mark.clause("A2.1")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_process_that_was_forked_leaves_its_parents_nursery_alone() -> None:
+    assert seen_by_decoder() == 96
+    ours = NURSERY.process_id()
+    assert ours
+    forked = os.fork()
+    if forked == 0:
+        status = 1
+        try:
+            NURSERY.close()  # what the end of a program does
+            was_left = NURSERY.process_id() is None
+            status = 0 if seen_by_decoder() == 96 and was_left and NURSERY.process_id() not in (None, ours) else 2
+            NURSERY.close()
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == 0
+    os.kill(ours, 0)
+    assert seen_by_decoder() == 96
+    assert NURSERY.process_id() == ours
+
+
+@pytest.mark.clause("A2.1")
+def test_a_machine_without_threads_does_not_blame_the_file() -> None:
+    assert why_not(RuntimeError("can't start new thread")) == "busy"
+    assert why_not(RuntimeError("unable to call x", "unable to create thread")) == "busy"
+    assert why_not(RuntimeError("anything else")) == "undecodable"
+    assert why_not(MemoryError()) == "too-much-room"
+    assert why_not(Refused("bomb")) == "bomb"
 
 
 @pytest.mark.clause("A2.1")

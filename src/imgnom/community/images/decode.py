@@ -1,7 +1,8 @@
 """The site's side of the jail: hands a clean file in, takes sizes out, within limits of time, room and number.
 
 One nursery a process, made anew when it or one of its children dies; a child that hangs or dies fails its own job only
-(F14). What comes out of a child is not trusted: it is read up to a limit and checked.
+(F14). A child that dies at once may have been killed by a machine without memory, so its job is tried once more. What
+comes out of a child is not trusted: it is read up to a limit and checked.
 """
 
 import atexit
@@ -26,11 +27,14 @@ from imgnom.community.images.jail import FORMATS, MIN_VERSION, SIZES
 JAIL = Path(__file__).with_name("jail.py")
 WALL_SECONDS = 20.0
 START_SECONDS, ANSWER_SECONDS = 15.0, 5.0
+# Whoever died sooner than this may be tried again: it has cost little, and may have been a good picture.
+SOON_SECONDS = 2.0
 # Two are opened at a time and one may wait; the web server's other threads stay free for pages.
 AT_ONCE, WAITING, WAIT_SECONDS = 2, 1, 0.3
 MAX_ANSWER_BYTES = 160 * 1024 * 1024
 _PIECE = 1024 * 1024
-_ENVIRONMENT = {"PATH": "", "HOME": "/nonexistent"}
+# Each thread would take 64 MB of addresses for itself: on a machine of many cores no room is left to start them all.
+_ENVIRONMENT = {"PATH": "", "HOME": "/nonexistent", "MALLOC_ARENA_MAX": "2"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,19 @@ class _NurseryGone(Exception):
     pass
 
 
+class _Died(Exception):
+    """A child ended without a whole answer."""
+
+
+@dataclass(frozen=True)
+class _Child:
+    """`source` is written to, `target` is read from; nobody else has these pipes."""
+
+    process: int
+    source: int
+    target: int
+
+
 class _Nursery:
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -76,22 +93,34 @@ class _Nursery:
         self._door = ours
         return ours
 
-    def child(self, job: str, source: int, target: int) -> int:
-        """The id of a new child that works on `job`. Raises _NurseryGone."""
+    def child(self, job: str) -> _Child:
+        """A new child that works on `job`. Raises _NurseryGone."""
         with self._lock:
             for _ in range(2):
                 door = self._door if self._process and self._process.poll() is None else None
-                try:
-                    door = door or self._start()
-                    socket.send_fds(door, [job.encode()], [source, target])
-                    answer = door.recv(4)
-                    if len(answer) == 4:
-                        door.settimeout(ANSWER_SECONDS)  # it has started; from now on a fork is all it takes
-                        return int(struct.unpack(">I", answer)[0])
-                except OSError:
-                    pass
+                with suppress(OSError):
+                    return self._ask(door or self._start(), job)
                 self.close()
         raise _NurseryGone
+
+    def _ask(self, door: socket.socket, job: str) -> _Child:
+        """Pipes of its own at every attempt: a nursery too slow to answer may still have made a child. Raises OSError."""
+        theirs_in, source = os.pipe()
+        target, theirs_out = os.pipe()
+        try:
+            socket.send_fds(door, [job.encode()], [theirs_in, theirs_out])
+            answer = door.recv(4)
+            if len(answer) < 4:
+                raise ConnectionError
+        except OSError:
+            os.close(source)
+            os.close(target)
+            raise
+        finally:
+            os.close(theirs_in)
+            os.close(theirs_out)
+        door.settimeout(ANSWER_SECONDS)  # it has started; from now on a fork is all it takes
+        return _Child(struct.unpack(">I", answer)[0], source, target)
 
     def close(self) -> None:
         if self._door:
@@ -110,15 +139,33 @@ class _Nursery:
     def process_id(self) -> int | None:
         return self._process.pid if self._process else None
 
+    def leave_to_parent(self) -> None:
+        """In a process that was forked: the nursery is its parent's, to be asked and ended by that one alone."""
+        if self._door:
+            self._door.close()
+        self._lock = threading.Lock()
+        self._door = self._process = None
+
 
 NURSERY = _Nursery()
-atexit.register(NURSERY.close)
 _SLOTS = threading.BoundedSemaphore(AT_ONCE)
 _PLACES = threading.BoundedSemaphore(AT_ONCE + WAITING)
 
 
-def _converse(child: int, content: bytes, source: int, target: int, *, seconds: float) -> bytes:
+def _after_fork() -> None:
+    global _SLOTS, _PLACES  # noqa: PLW0603 - whoever held them is not in this process
+    NURSERY.leave_to_parent()
+    _SLOTS = threading.BoundedSemaphore(AT_ONCE)
+    _PLACES = threading.BoundedSemaphore(AT_ONCE + WAITING)
+
+
+atexit.register(NURSERY.close)
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _converse(child: _Child, content: bytes, *, seconds: float) -> bytes:
     """What the child answers; it is killed when its time or its room is over. Raises NotAPicture."""
+    source, target = child.source, child.target
     deadline = time.monotonic() + seconds
     waiting, size = memoryview(content), 0
     parts: list[bytes] = []
@@ -146,11 +193,12 @@ def _converse(child: int, content: bytes, source: int, target: int, *, seconds: 
                     size += len(part)
         except NotAPicture:
             with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
+                os.kill(child.process, signal.SIGKILL)
             raise
         finally:
             if source >= 0:
                 os.close(source)
+            os.close(target)
 
 
 def _give(source: int, waiting: memoryview) -> int:
@@ -164,10 +212,13 @@ def _give(source: int, waiting: memoryview) -> int:
 
 
 def _answer_of(out: bytes) -> Made:
-    """Raises NotAPicture with the jail's reason, or `undecodable` for an answer that does not hold together."""
+    """Raises _Died, Busy, and NotAPicture: the jail's reason, or `undecodable` for what does not hold together."""
+    if len(out) < 4 or len(out) < 4 + (head_bytes := struct.unpack_from(">I", out)[0]):
+        raise _Died
     try:
-        head_bytes = struct.unpack_from(">I", out)[0]
         facts = json.loads(out[4 : 4 + head_bytes])
+        if facts.get("refused") == "busy":
+            raise Busy
         if "refused" in facts:
             raise NotAPicture(facts["refused"])
         at, files = 4 + head_bytes, {}
@@ -182,9 +233,12 @@ def _answer_of(out: bytes) -> Made:
             int(facts["width"]), int(facts["height"]), int(facts["frames"]), str(facts["placeholder"])[:64],
             f"{int(facts["lookalike"], 16):016x}"[:16], sizes, files, redrawn,
         )  # fmt: skip
-    except (struct.error, ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         raise NotAPicture("undecodable") from None
-    if len(out) != at + len(redrawn) or {name for name, _ in files} != set(SIZES):
+    end = at + int(facts["redrawn"])
+    if len(out) < end:
+        raise _Died
+    if len(out) > end or {name for name, _ in files} != set(SIZES):
         raise NotAPicture("undecodable")
     return made
 
@@ -200,34 +254,29 @@ def decode(
 ) -> Made:
     """Both display sizes of a clean file; what moves comes as WebP alone. Raises NotAPicture, NoDecoder, Busy."""
     job = " ".join([kind, *["foreign"] * has_foreign_colours, *["words"] * may_hide_words, *formats])
-    if not _PLACES.acquire(timeout=WAIT_SECONDS):
+    places, slots = _PLACES, _SLOTS
+    if not places.acquire(timeout=WAIT_SECONDS):
         raise Busy
     try:
-        with _SLOTS:
-            out = _run(job, clean, seconds=seconds)
+        with slots:
+            return _made(job, clean, seconds=seconds)
     finally:
-        _PLACES.release()
-    if not out:
-        NURSERY.renew()
-    return _answer_of(out)
+        places.release()
 
 
-def _run(job: str, content: bytes, *, seconds: float) -> bytes:
-    """What a new child says. Raises NoDecoder, NotAPicture."""
-    source, to_child = os.pipe()
-    from_child, target = os.pipe()
-    try:
+def _made(job: str, content: bytes, *, seconds: float) -> Made:
+    """Raises NoDecoder, NotAPicture, Busy."""
+    for _ in range(2):
+        began = time.monotonic()
         try:
-            child = NURSERY.child(job, source, target)
+            return _answer_of(_converse(NURSERY.child(job), content, seconds=seconds))
         except _NurseryGone:
-            os.close(to_child)
             raise NoDecoder from None
-        finally:
-            os.close(source)
-            os.close(target)
-        return _converse(child, content, to_child, from_child, seconds=seconds)
-    finally:
-        os.close(from_child)
+        except _Died:
+            NURSERY.renew()
+            if time.monotonic() - began > SOON_SECONDS:
+                raise NotAPicture("too-slow") from None
+    raise NotAPicture("undecodable")
 
 
 def check_decoder() -> dict[str, Any]:

@@ -35,7 +35,7 @@ MAX_SHOWN_PIXELS = 24_000_000
 MAX_PIXELS_AVIF = 24_000_000
 # What it writes to, libvips and the file included; and the room of addresses, most of which is libraries.
 MEMORY_BYTES = 480 * 1024 * 1024
-ADDRESS_BYTES = 1_000 * 1024 * 1024
+ADDRESS_BYTES = 700 * 1024 * 1024
 CPU_SECONDS = 10
 MIN_VERSION = (8, 18, 3)
 WHEEL = "/pyvips_binary.libs/"
@@ -229,6 +229,18 @@ def lookalike(image: Any) -> str:
     return f"{sum((wave > middle) << bit for bit, wave in enumerate(waves)):016x}"
 
 
+def why_not(error: Exception) -> str:
+    """The reason that is answered: of the picture, or `busy` where the machine has no more threads to give."""
+    if isinstance(error, Refused):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "too-much-room"
+    said = " ".join(str(part) for part in (error, *vars(error).values())).lower()
+    if any(words in said for words in ("out of memory", "memory allocation", "insufficient memory")):
+        return "too-much-room"
+    return "busy" if "thread" in said and ("start" in said or "create" in said) else "undecodable"
+
+
 def do_job(pyvips: Any, job: str, source: int, target: int) -> NoReturn:
     """In the child: read, decode, answer, end."""
     kind, *marks = job.split()
@@ -245,14 +257,8 @@ def do_job(pyvips: Any, job: str, source: int, target: int) -> NoReturn:
             may_hide_words="words" in marks,
             formats=tuple(name for name in FORMATS if name in marks),
         )
-    except Refused as refused:
-        facts, parts = {"refused": str(refused)}, []
-    except MemoryError:
-        facts, parts = {"refused": "too-much-room"}, []
-    except pyvips.Error as error:
-        said = f"{error.message} {error.detail}".lower()
-        is_room = any(words in said for words in ("out of memory", "memory allocation", "insufficient memory"))
-        facts, parts = {"refused": "too-much-room" if is_room else "undecodable"}, []
+    except (Refused, MemoryError, RuntimeError, pyvips.Error) as error:
+        facts, parts = {"refused": why_not(error)}, []
     head = json.dumps(facts).encode()
     with os.fdopen(target, "wb") as out:
         out.write(struct.pack(">I", len(head)) + head)
