@@ -459,6 +459,80 @@ def bombs() -> dict[str, bytes]:
     }
 
 
+def stepwise_without_end(side: int, scans: int) -> bytes:
+    """A grey JPEG of few bytes whose every scan is right, goes over all its blocks and says nothing new."""
+    blocks = ((side + 7) // 8) ** 2
+    head = b"\xff\xd8" + segment(0xDB, b"\0" + b"\1" * 64)
+    head += segment(0xC2, struct.pack(">BHHBBBB", 8, side, side, 1, 1, 0x11, 0))
+    head += segment(0xC4, b"\0\1" + b"\0" * 15 + b"\0") + segment(0xC4, b"\x10\1" + b"\0" * 15 + b"\xe0")
+    first = segment(0xDA, b"\1\1\0\0\0\0") + b"\0" * ((blocks + 7) // 8)
+    bits = "0" + "1" * 14  # the end of as many blocks as one code can say
+    runs = "".join([bits] * (blocks // 32_767)) + "0" + f"{max(blocks % 32_767, 16_384) - 16_384:014b}"
+    packed = int(runs + "1" * (-len(runs) % 8), 2).to_bytes((len(runs) + 7) // 8)
+    body = b""
+    for number in range(scans):
+        place, bit = 1 + number % 63, 13 - number // 63
+        before = bit + 1 if bit < 13 else 0
+        body += segment(0xDA, bytes([1, 1, 0, place, place, before << 4 | bit])) + packed.replace(b"\xff", b"\xff\0")
+    return head + first + body + b"\xff\xd9"
+
+
+def between_pixels() -> dict[str, bytes]:
+    """Words where decoders do not look: behind the last pixel, in tables made anew, in rows behind the last one."""
+    picture = drawn()
+    jpeg, chunked = saved(picture, "JPEG", quality=95), saved(picture, "PNG")
+    table, words = jpeg.index(b"\xff\xdb"), (MARK * 5)[:64]
+    coder = segment(0xC4, b"\x10" + b"\0" * 8 + b"\x0e" + b"\0" * 7 + MARK)
+    rows = zlib.decompress(b"".join(body for kind, body in _png_chunks(chunked) if kind == b"IDAT")) + MARK * 9
+    colours = struct.pack(">8I", *([0x43414E41] * 8))
+    still = {kind: saved(picture, "WEBP", lossless=kind == "lossless") for kind in ("lossy", "lossless")}
+    moving = webp_without_canaries()
+    gif, two = saved(picture, "GIF"), saved(picture, "GIF", save_all=True, append_images=[picture.rotate(180)])
+    return {
+        "a quantiser that is made anew": jpeg[:table] + segment(0xDB, b"\0" + words) + jpeg[table:],
+        "a coder that is made anew": jpeg[:table] + coder + jpeg[table:],
+        "settings of another coder": jpeg[:table] + segment(0xCC, MARK) + jpeg[table:],
+        "rows behind the last one": png_header(*picture.size) + chunk(b"IDAT", zlib.compress(rows, 0)) + chunk(b"IEND", b""),
+        "colours that are none": chunked[:33] + chunk(b"cHRM", colours) + chunk(b"gAMA", MARK[:4]) + chunked[33:],
+        **{f"the end of a {kind} webp": _webp_with_tail(content) for kind, content in still.items()},
+        "the end of a frame of a webp": _webp_with_tail(moving),
+        "blocks behind the end of a gif": gif[:-2] + bytes([len(MARK)]) + MARK + b"\0;",
+        "blocks behind a frame of a gif": two[:-2] + bytes([len(MARK)]) + MARK + b"\0;",
+    }  # fmt: skip
+
+
+def _png_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
+    found, at = [], 8
+    while at < len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        found.append((kind, data[at + 8 : at + 8 + size]))
+        at += 12 + size
+    return found
+
+
+def _webp_with_tail(data: bytes) -> bytes:
+    """The last chunk, which holds pixels, says a few words more; so does the frame around it."""
+    at, last, around = 12, 0, 0
+    while at < len(data):
+        last, around = at, at if data[at : at + 4] == b"ANMF" else 0
+        at += 8 + struct.unpack_from("<I", data, at + 4)[0] + (data[at + 4] & 1)
+    if around:
+        last = around + 24
+    size = struct.unpack_from("<I", data, last + 4)[0]
+    kept = data[: last + 8 + size] + MARK + b"\0" * ((size + len(MARK)) & 1)
+    sized = bytearray(kept)
+    struct.pack_into("<I", sized, last + 4, size + len(MARK))
+    if around:
+        struct.pack_into("<I", sized, around + 4, len(kept) - around - 8)
+    struct.pack_into("<I", sized, 4, len(kept) - 8)
+    return bytes(sized)
+
+
+def webp_without_canaries() -> bytes:
+    picture = drawn()
+    return saved(picture, "WEBP", save_all=True, append_images=[picture.rotate(180)], duration=80, lossless=True)
+
+
 def _endless_pieces() -> dict[str, bytes]:
     """Empty parts by the hundred thousand: they would keep the reader of the container busy, not the decoder."""
     many = 300_000
@@ -468,5 +542,6 @@ def _endless_pieces() -> dict[str, bytes]:
         "endless chunks of a png": png_header(64, 64) + chunk(b"abCd", b"") * many,
         "endless segments of a jpeg": jpeg[:2] + b"\xff\xef\0\2" * many + jpeg[2:],
         "endless chunks of a webp": b"RIFF" + struct.pack("<I", 4 + len(inner)) + b"WEBP" + inner,
+        "a jpeg in four hundred steps": stepwise_without_end(7_700, 390),
         "endless blocks of a gif": gif[:-1] + b"\x21\xfe" + b"\1x" * many + b"\0;",
     }

@@ -160,6 +160,21 @@ def test_bytes_between_the_pixels_are_not_kept(client: Client) -> None:
     assert all(abs(a - b) < 12 for a, b in zip(seen.getpixel((70, 40)), came.getpixel((70, 40)), strict=True))
 
 
+@pytest.mark.clause("A2.1")
+@pytest.mark.parametrize("name", files.between_pixels())
+def test_words_where_no_decoder_looks_are_not_kept(client: Client, name: str) -> None:
+    came = files.between_pixels()[name]
+    assert files.MARK[:4] in came
+    image = taken(client, came)
+    assert image.frames == (2 if "frame" in name else 1)
+    for content in everything_of(client, image):
+        assert files.MARK[:12] not in content
+        assert files.MARK[:4] * 2 not in content
+    for size in SIZES:
+        seen = shown(client, image, size).convert("RGB")
+        assert near(seen.getpixel((6, 6)), RED, 24), size
+
+
 class Watch:
     """Every file that this process opens for writing, by any library that goes through Python."""
 

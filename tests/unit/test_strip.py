@@ -5,6 +5,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from PIL import Image, ImageCms, ImageSequence
@@ -189,6 +190,24 @@ def test_a_bomb_is_refused_by_its_head_alone(name: str, data: bytes) -> None:
     with pytest.raises((TooMuch, NotThisFormat)) as refusal:
         stripped(data)
     assert str(refusal.value) in ("too-many-pixels", "bomb")
+
+
+class Counted(bytes):
+    """Bytes that know how often somebody looked at one of them."""
+
+    looks = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        Counted.looks += 1
+        return super().__getitem__(place)
+
+
+@pytest.mark.clause("A2.1")
+def test_zeros_by_the_million_are_passed_in_one_step() -> None:
+    plain = files.saved(files.drawn(), "GIF")
+    padded = Counted(plain[:-1] + b"\0" * 1_000_000 + plain[-1:])
+    assert STRIP["gif"](padded).content == STRIP["gif"](plain).content
+    assert Counted.looks < 10_000
 
 
 def zipped() -> bytes:

@@ -4,6 +4,7 @@ Source: GIF89a specification; the looping extension of Netscape. Comments, plain
 colour profiles, anything) and what stands behind the end go.
 """
 
+import re
 import struct
 
 from imgnom.community.images.strip import exif
@@ -15,11 +16,13 @@ from imgnom.community.images.strip.clean import (
     TooMuch,
     ensure_size,
 )
+from imgnom.community.images.strip.text_in import reads_like_text
 
 _TRAILER, _EXTENSION, _IMAGE = 0x3B, 0x21, 0x2C
 _CONTROL, _COMMENT, _APPLICATION = 0xF9, 0xFE, 0xFF
 # Blocks hold up to 255 bytes, so that the largest file has this many when they are half full.
 _MOST_BLOCKS = 250_000
+_NO_ZERO = re.compile(rb"[^\0]")
 _LOOPING = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 
 
@@ -30,6 +33,7 @@ class _Gif:
         self.loop: bytes | None = None
         self.control: bytes | None = None
         self.frames: list[bytes] = []
+        self.may_hide_words = False
         self.drawn_pixels = 0
         self.blocks_left = _MOST_BLOCKS
         self.width, self.height, flags = struct.unpack_from("<HHB", data, 6)
@@ -62,8 +66,9 @@ class _Gif:
                 at = end
             elif data[at] == _IMAGE:
                 at = self.image(at)
-            elif data[at] == 0 and self.frames:
-                at += 1  # a zero between blocks is a slip of some old writers
+            elif data[at] == 0 and self.frames:  # zeros between blocks are a slip of some old writers
+                behind = _NO_ZERO.search(data, at)
+                at = behind.start() if behind else len(data)
             elif self.frames:
                 break  # as browsers do: what was drawn so far is the picture
             else:
@@ -95,6 +100,7 @@ class _Gif:
         self.drawn_pixels += wide * high
         if len(self.frames) >= MAX_FRAMES or self.drawn_pixels > MAX_PIXELS_IN_ALL_FRAMES:
             raise TooMuch("bomb")
+        self.may_hide_words |= reads_like_text(data[pixels : end - 1])
         control = b"\x21\xf9\x04" + self.control + b"\x00" if self.control else b""
         self.frames.append(control + data[at:end])
         self.control = None
@@ -114,4 +120,4 @@ def strip_gif(data: bytes) -> Clean:
         if gif.head[3:6] == b"87a" and (loop or any(f[0] == _EXTENSION for f in gif.frames))
         else gif.head
     )
-    return Clean(head + loop + b"".join(gif.frames) + b";", frozenset(gif.removed))
+    return Clean(head + loop + b"".join(gif.frames) + b";", frozenset(gif.removed), may_hide_words=gif.may_hide_words)

@@ -6,7 +6,9 @@ moving picture, a gain map, a second preview, an archive.
 
 import re
 import struct
+from dataclasses import dataclass, field
 
+from imgnom.community.images.jail import MAX_PIXELS
 from imgnom.community.images.strip import exif, icc
 from imgnom.community.images.strip.clean import MAX_PIECES, Clean, NotThisFormat, TooMuch, ensure_size
 from imgnom.community.images.strip.text_in import reads_like_text
@@ -15,11 +17,13 @@ _JFIF = b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _ICC_HEAD = b"ICC_PROFILE\x00"
 _ICC_PART = 65_519
 _SOF = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
+_STEPWISE, _ARITHMETIC = (0xC2, 0xCA), (0xC9, 0xCA)
 _DHT, _DAC, _SOI, _EOI, _SOS, _DQT, _DRI = 0xC4, 0xCC, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD
 _APP0, _APP1, _APP2, _APP13, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xEF, 0xFE
 # The first marker behind coded data: neither a stuffed FF nor a restart.
 _NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-MAX_SCANS = 400
+# Each scan goes over all pixels: the more there are, the fewer scans.
+MAX_SCANS, MAX_PIXELS_IN_ALL_SCANS = 400, 20 * MAX_PIXELS
 
 
 class _Jpeg:
@@ -73,6 +77,7 @@ class _Jpeg:
             self.removed.add("trailing")
         if self.frame is None or not scans:
             raise NotThisFormat("undecodable")
+        self.scans = scans
 
     def take(self, marker: int, segment: bytes) -> None:
         if marker in _SOF:
@@ -124,6 +129,8 @@ def strip_jpeg(data: bytes) -> Clean:
     assert jpeg.frame is not None
     height, width, components = struct.unpack_from(">HHB", jpeg.frame, 1)
     ensure_size(width, height, file_bytes=len(data))
+    if width * height * jpeg.scans > MAX_PIXELS_IN_ALL_SCANS:
+        raise TooMuch("bomb")
     profile = (
         icc.rebuild(b"".join(part for _, part in sorted(jpeg.profile_parts.items()))) if jpeg.profile_parts else None
     )
@@ -150,43 +157,60 @@ def _segment(marker: int, body: bytes) -> bytes:
     return bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body
 
 
+@dataclass
+class _Tables:
+    """Definitions of tables in the order in which they come, and which of them a scan uses."""
+
+    quantisers: dict[int, int]  # of a component
+    marker: int  # of the frame
+    parts: list[bytes] = field(default_factory=list)
+    current: dict[tuple[int, int], int] = field(default_factory=dict)
+    used: set[int] = field(default_factory=set)
+    seen: set[int] = field(default_factory=set)
+
+    def define(self, marker: int, segment: bytes) -> range:
+        first, at = len(self.parts), 0
+        while at < len(segment):
+            room = (129 if segment[at] >> 4 else 65) if marker == _DQT else 17 + sum(segment[at + 1 : at + 17])
+            if at + room > len(segment):
+                raise NotThisFormat("undecodable")
+            key = segment[at] & 15 if marker == _DQT else segment[at]
+            self.current[marker, key] = len(self.parts)
+            self.parts.append(segment[at : at + room])
+            at += room
+        return range(first, len(self.parts))
+
+    def scan(self, segment: bytes) -> None:
+        """Components keep the quantiser of their first scan; of the coders each scan asks for its own."""
+        count = segment[0] if segment else 0
+        if len(segment) < 1 + 2 * count + 3:
+            raise NotThisFormat("undecodable")
+        first, bits = segment[1 + 2 * count], segment[3 + 2 * count] >> 4
+        steps = self.marker in _STEPWISE
+        wanted = set()
+        for name, choice in zip(segment[1 : 1 + 2 * count : 2], segment[2 : 1 + 2 * count : 2], strict=True):
+            if name not in self.seen and name in self.quantisers:
+                wanted.add((_DQT, self.quantisers[name]))
+                self.seen.add(name)
+            if not steps or (first == 0 and not bits):
+                wanted.add((_DHT, choice >> 4))
+            if not steps or first:
+                wanted.add((_DHT, 0x10 | (choice & 15)))
+        self.used |= {self.current[table] for table in wanted if table in self.current}
+
+
 def _tables_in_use(body: list[tuple[int, bytes, bytes]]) -> list[tuple[int, bytes, bytes]]:
     """Without tables that no component and no scan asks for: room in which anything could travel."""
-    quantisers: set[int] = set()
-    coders: set[int] = set()
-    for marker, segment, _ in body:
-        if marker in _SOF:
-            quantisers |= set(segment[8::3])
-        elif marker == _SOS and segment:
-            for choice in segment[2 : 1 + 2 * segment[0] : 2]:
-                coders |= {choice >> 4, 0x10 | (choice & 15)}
+    frame_marker, frame = next((marker, segment) for marker, segment, _ in body if marker in _SOF)
+    tables = _Tables(dict(zip(frame[6::3], frame[8::3], strict=False)), frame_marker)
+    defined: dict[int, range] = {}
+    for place, (marker, segment, _) in enumerate(body):
+        if marker in (_DQT, _DHT):
+            defined[place] = tables.define(marker, segment)
+        elif marker == _SOS:
+            tables.scan(segment)
     return [
-        (marker, _quantisers(segment, quantisers), coded) if marker == _DQT
-        else (marker, _coders(segment, coders), coded) if marker == _DHT
-        else (marker, segment, coded)
-        for marker, segment, coded in body
+        (marker, b"".join(tables.parts[n] for n in defined[place] if n in tables.used) if place in defined else segment, coded)
+        for place, (marker, segment, coded) in enumerate(body)
+        if marker != _DAC or frame_marker in _ARITHMETIC
     ]  # fmt: skip
-
-
-def _quantisers(segment: bytes, used: set[int]) -> bytes:
-    at, kept = 0, b""
-    while at < len(segment):
-        end = at + 1 + (128 if segment[at] >> 4 else 64)
-        if end > len(segment):
-            raise NotThisFormat("undecodable")
-        if segment[at] & 15 in used:
-            kept += segment[at:end]
-        at = end
-    return kept
-
-
-def _coders(segment: bytes, used: set[int]) -> bytes:
-    at, kept = 0, b""
-    while at < len(segment):
-        end = at + 17 + sum(segment[at + 1 : at + 17])
-        if end > len(segment):
-            raise NotThisFormat("undecodable")
-        if segment[at] in used:
-            kept += segment[at:end]
-        at = end
-    return kept

@@ -13,6 +13,8 @@ from imgnom.community.images.strip.clean import MAX_FRAMES, MAX_PIECES, Clean, N
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4}
+# Of a width of one, with room for the widest colours there are: larger numbers are no colours.
+_MOST_CHROMATICITY, _MOST_GAMMA = 200_000, 10_000_000
 _SILENT = (b"pHYs", b"sBIT", b"bKGD", b"hIST", b"sPLT", b"oFFs", b"sTER")
 _PIECE = 1024 * 1024
 
@@ -63,7 +65,7 @@ class _Png:
             self.frames[-1][1].append(body[4:])
         elif kind == b"acTL" and len(body) == 8:
             self.single[kind] = body
-        elif kind in (b"PLTE", b"tRNS", b"iCCP") or len(body) == _LENGTHS.get(kind):
+        elif kind in (b"PLTE", b"tRNS", b"iCCP") or (len(body) == _LENGTHS.get(kind) and _are_colours(kind, body)):
             self.single.setdefault(kind, body)
         elif kind == b"eXIf":
             self.orientation, kinds = exif.read_exif(body.removeprefix(exif.HEAD))
@@ -74,6 +76,14 @@ class _Png:
             self.removed.add("time")
         elif kind not in _SILENT:
             self.removed.add("other")
+
+
+def _are_colours(kind: bytes, body: bytes) -> bool:
+    """Whether the numbers of a short chunk can be meant; what cannot is a text."""
+    if kind in (b"gAMA", b"cHRM"):
+        most = _MOST_GAMMA if kind == b"gAMA" else _MOST_CHROMATICITY
+        return all(number <= most for number in struct.unpack(f">{len(body) // 4}I", body))
+    return True
 
 
 def _header(body: bytes, file_bytes: int) -> tuple[int, int, int, int, int]:
@@ -113,7 +123,20 @@ def _compressed(parts: list[bytes], *, most: int) -> bytes:
         raise NotThisFormat("undecodable") from None
     if seen < most:
         raise NotThisFormat("cut-off")
+    if seen > most:
+        return _packed_anew(data, most)
     return data[: len(data) - len(machine.unused_data)]
+
+
+def _packed_anew(data: bytes, most: int) -> bytes:
+    """The first `most` bytes of what is deflated: rows behind the last one are seen by nobody."""
+    machine, packer, out, left, waiting = zlib.decompressobj(), zlib.compressobj(1), [], most, data
+    while left and waiting:
+        plain = machine.decompress(waiting, min(_PIECE, left))
+        waiting = machine.unconsumed_tail
+        left -= len(plain)
+        out.append(packer.compress(plain))
+    return b"".join([*out, packer.flush()])
 
 
 def _profile(body: bytes, colour: int) -> icc.Profile | None:

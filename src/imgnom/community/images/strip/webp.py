@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from imgnom.community.images.strip import exif, icc
 from imgnom.community.images.strip.clean import MAX_FRAMES, MAX_PIECES, Clean, NotThisFormat, TooMuch, ensure_size
+from imgnom.community.images.strip.text_in import reads_like_text
 
 _PIXELS = (b"VP8 ", b"VP8L")
 _ICC, _ALPHA, _EXIF, _XMP, _ANIMATION = 0x20, 0x10, 0x08, 0x04, 0x02
@@ -126,7 +127,9 @@ def strip_webp(data: bytes) -> Clean:
         raise NotThisFormat("undecodable")
     payload = b"".join(_written(webp, width, height, animated=animated))
     clean = b"RIFF" + struct.pack("<I", len(payload) + 4) + b"WEBP" + payload
-    return Clean(clean, frozenset(webp.removed), webp.profile is not None and not webp.profile.is_srgb)
+    coded = webp.frames if animated else [webp.still[1] if webp.still else b"", webp.alpha or b""]
+    words = any(reads_like_text(part) for part in coded)
+    return Clean(clean, frozenset(webp.removed), webp.profile is not None and not webp.profile.is_srgb, words)
 
 
 def _written(webp: _WebP, width: int, height: int, *, animated: bool) -> Iterator[bytes]:
