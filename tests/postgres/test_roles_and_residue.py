@@ -138,6 +138,10 @@ def test_a_life_under_lesser_roles_leaves_no_byte_in_the_servers_folder(
         folder = Path(link.execute("SHOW data_directory").fetchone()[0])
     assert {f"imgnom_{store}_web" for store in ("default", "logs", "vault", "keys", "ledger")} <= users
 
+    with _as_super(fresh_urls, "logs") as link:
+        parts = "SELECT DISTINCT tableoid::regclass::text FROM visits_accessrecord"
+        _until(lambda: link.execute(parts).fetchall() == [("visits_accessrecord_2028_03",)])
+
     canaries: dict[bytes, str] = {}
     for end in ("-login", "nick", "@example.org", "-title", "-words", "-agent"):
         canaries |= {
@@ -188,6 +192,11 @@ def test_a_life_under_lesser_roles_leaves_no_byte_in_the_servers_folder(
     facts = json.loads(ran.stdout)
     assert facts["errors"] == {}
     assert facts["residue"] == {}
+    with _as_super(fresh_urls, "logs") as link:
+        whole = link.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'visits_accessrecord'::regclass"
+        )
+        assert ("visits_accessrecord_2028_03",) not in whole.fetchall(), "its last day has ended"
     # Nothing of it is anywhere: tables, indexes, statistics, the server's log and what it wrote about errors.
     assert _found(folder.parent, canaries) == set()
     told = json.loads(site.command("doctor", "--json").stdout)["findings"]
@@ -210,6 +219,9 @@ def test_a_life_under_lesser_roles_leaves_no_byte_in_the_servers_folder(
         ("ledger", "DELETE FROM ledger_intent"),
         ("ledger", "INSERT INTO ledger_checkpoint DEFAULT VALUES"),
         ("logs", "DELETE FROM visits_accessrecord"),
+        ("logs", "SELECT 1 FROM visits_accessrecord_others"),
+        ("logs", "INSERT INTO visits_accessrecord_others DEFAULT VALUES"),
+        ("logs", "CREATE TABLE visits_accessrecord_2100_01 (id int)"),
         ("logs", "UPDATE visits_accessrecord SET route = ''"),
         ("logs", "UPDATE visits_recordday SET ends_at = NULL"),
         ("vault", "DELETE FROM vault_fence"),

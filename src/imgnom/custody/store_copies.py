@@ -157,12 +157,15 @@ def _quoted(connection: BaseDatabaseWrapper, *names: str) -> str:
     return ", ".join(connection.ops.quote_name(name) for name in names)
 
 
+_NO_PART = "NOT (SELECT relispartition FROM pg_class WHERE relname = c.table_name AND relnamespace = current_schema()::regnamespace)"
+
+
 def _tables(cursor: Any) -> dict[str, list[str]]:
-    """Table → its columns, in a fixed order."""
+    """Table → its columns, in a fixed order. A table in parts stands for all of them: rows find theirs when they come back."""
     cursor.execute(
-        "SELECT c.table_name, c.column_name FROM information_schema.columns c JOIN information_schema.tables t"
+        "SELECT c.table_name, c.column_name FROM information_schema.columns c JOIN information_schema.tables t"  # noqa: S608 - words of our own
         " USING (table_schema, table_name) WHERE t.table_type = 'BASE TABLE' AND c.table_schema = current_schema()"
-        " AND c.is_generated = 'NEVER' ORDER BY c.table_name, c.ordinal_position"
+        f" AND c.is_generated = 'NEVER' AND {_NO_PART} ORDER BY c.table_name, c.ordinal_position"
     )
     found: dict[str, list[str]] = {}
     for table, column in cursor.fetchall():
@@ -175,7 +178,9 @@ def _copy_postgresql(alias: str, connection: BaseDatabaseWrapper, target: Path) 
         tables = _tables(cursor)
         bag.writestr(TABLES, json.dumps(tables))
         for table, columns in tables.items():
-            words = f"COPY {_quoted(connection, table)} ({_quoted(connection, *columns)}) TO STDOUT"
+            # Not by the table's name alone: one in parts is only copied by what it answers.
+            asked = f"SELECT {_quoted(connection, *columns)} FROM {_quoted(connection, table)}"  # noqa: S608 - as above, quoted
+            words = f"COPY ({asked}) TO STDOUT"
             with cursor.copy(words) as rows, bag.open(f"{table}.copy", "w", force_zip64=True) as entry:
                 for block in rows:
                     entry.write(block)
@@ -206,8 +211,8 @@ def _install_postgresql(alias: str, connection: BaseDatabaseWrapper, source: Pat
 def _set_sequences(cursor: Any, connection: BaseDatabaseWrapper) -> None:
     """New rows get numbers beyond those that came back."""
     cursor.execute(
-        "SELECT table_name, column_name FROM information_schema.columns"
-        " WHERE table_schema = current_schema() AND is_identity = 'YES'"
+        "SELECT c.table_name, c.column_name FROM information_schema.columns c"  # noqa: S608 - words of our own
+        f" WHERE c.table_schema = current_schema() AND c.is_identity = 'YES' AND {_NO_PART}"
     )
     for table, column in cursor.fetchall():
         name, place = _quoted(connection, column), _quoted(connection, table)

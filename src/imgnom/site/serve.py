@@ -26,6 +26,7 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
 from imgnom.community.images.public import WrongDecoder, check_decoder
+from imgnom.community.visits.public import prepare_months
 from imgnom.custody.consent.public import adopt_policy
 from imgnom.custody.in_force import PolicyUnapproved, approved_policy, ensure_approved
 from imgnom.custody.keys.public import KeysError, ensure_keyring
@@ -65,6 +66,7 @@ def prepare() -> None:
             # Stores of another site, or of a real one under a toy's keyring, are left as they are.
             ensure_keyring(now=at)
         migrate_all()
+        prepare_months(now=at)
         grant_web_rights()
         ensure_keyring(now=at)
         ensure_approved(policy, approved=approved_policy())

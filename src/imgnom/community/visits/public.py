@@ -8,6 +8,7 @@ from django.db.models import Count, Max, Min
 
 from imgnom.community.visits.after_restore import day_keys, drop_dead_days
 from imgnom.community.visits.models import AccessRecord, RecordDay
+from imgnom.community.visits.months import drop_ended_months, prepare_months
 from imgnom.community.visits.record import RECORD, Visit, bound_to, end_of, write_visits
 from imgnom.community.visits.writer import install_queue_writer, visits_waiting, writer
 from imgnom.custody.in_force import policy_in_force
@@ -17,7 +18,7 @@ from imgnom.policy.public import SYSTEM, last_day
 
 __all__ = [
     "RecordRow", "RecordSpan", "Visit", "day_keys", "destroy_due_records", "drop_dead_days", "due_day_keys", "due_records", "install_queue_writer",
-    "recompute_records", "record_span", "record_visits", "records_of", "visits_waiting", "writer",
+    "prepare_months", "recompute_records", "record_span", "record_visits", "records_of", "visits_waiting", "writer",
 ]  # fmt: skip
 CHUNK = 2_000
 
@@ -111,12 +112,14 @@ def due_day_keys(*, now: datetime) -> tuple[str, ...]:
 
 
 def destroy_due_records(*, now: datetime) -> tuple[int, tuple[str, ...]]:
-    """Keys of the days that have ended, then their rows in chunks, then the days; repeating it is harmless (A3.2②)."""
+    """Keys of the days that have ended, then whole months, other rows in chunks, then the days; repeating it is harmless
+    (A3.2②).
+    """
     days = list(RecordDay.objects.filter(ends_at__lte=now))
     keys = tuple(sorted(day.key_id for day in days))
     if keys:
         destroy_day_keys(keys, now=now, by=SYSTEM, clause="A3.2②")
-    count = 0
+    count = drop_ended_months(ended=[day.pk for day in days], now=now) if days else 0
     for day in days:
         rows = AccessRecord.objects.filter(record_day=day).order_by("pk")
         while ids := list(rows.values_list("pk", flat=True)[:CHUNK]):

@@ -61,7 +61,7 @@ def clear_residue() -> Residue:
                 found.left[alias] = "a reader holds the log"
         else:
             left = _rewrite_tables(connection, below=REWRITE_DAILY_BELOW_BYTES, tries=TRIES, how="ANALYZE")
-            left += _forget_statistics(connection) + _rewrite_statistics(connection)
+            left += _forget_statistics(connection) + _analyse_parted(connection) + _rewrite_statistics(connection)
             if left:
                 found.left[alias] = f"in use or too large: {', '.join(left)}"
             facts = connection.settings_dict
@@ -100,17 +100,17 @@ def _rewrite_tables(connection: BaseDatabaseWrapper, *, below: int, tries: int, 
     for table, size in tables:
         small = size < below
         options = ", ".join(filter(None, ("FULL" if small else "", how)))
-        done = any(_vacuum(connection, table, how=options) for _ in range(tries))
+        done = any(_tried(connection, f"VACUUM {f'({options})' if options else ''} {table}") for _ in range(tries))
         if not (small and done):
             left.append(table)
     return left
 
 
-def _vacuum(connection: BaseDatabaseWrapper, table: str, *, how: str) -> bool:
+def _tried(connection: BaseDatabaseWrapper, statement: str) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = '{LOCK_WAIT}'")
         try:
-            cursor.execute(f"VACUUM {f'({how})' if how else ''} {table}")
+            cursor.execute(statement)
         except Error:
             return False
         finally:
@@ -120,14 +120,16 @@ def _vacuum(connection: BaseDatabaseWrapper, table: str, *, how: str) -> bool:
 
 def _forget_statistics(connection: BaseDatabaseWrapper) -> list[str]:
     """The planner keeps common values of a table as it last saw them. ANALYZE replaces them, but leaves those of a table
-    that is empty now; giving the column the type that it has removes them.
+    that is empty now; giving the column the type that it has removes them. A part's column is its whole's.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT quote_ident(c.relname), quote_ident(a.attname), format_type(a.atttypid, a.atttypmod) FROM pg_class c"
+            "SELECT DISTINCT quote_ident(whole.relname), quote_ident(a.attname), format_type(a.atttypid, a.atttypmod)"
+            " FROM pg_class c JOIN pg_class whole ON whole.oid = coalesce(pg_partition_root(c.oid), c.oid)"
             " JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_stats s ON s.schemaname = current_schema()"
-            " AND s.tablename = c.relname AND s.attname = a.attname WHERE c.relkind = 'r' AND pg_relation_size(c.oid) = 0"
-            " AND c.relnamespace = current_schema()::regnamespace"
+            " AND s.tablename = c.relname AND s.attname = a.attname WHERE c.relnamespace = current_schema()::regnamespace"
+            " AND CASE c.relkind WHEN 'r' THEN pg_relation_size(c.oid) = 0 WHEN 'p' THEN NOT EXISTS"
+            " (SELECT 1 FROM pg_partition_tree(c.oid) part WHERE pg_relation_size(part.relid) > 0) ELSE false END"
             " AND a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bytea'::regtype, 'jsonb'::regtype)"
         )
         columns = cursor.fetchall()
@@ -144,9 +146,20 @@ def _forget_statistics(connection: BaseDatabaseWrapper) -> list[str]:
     return left
 
 
+def _analyse_parted(connection: BaseDatabaseWrapper) -> list[str]:
+    """What the planner knows of a table in parts, besides what it knows of each."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT quote_ident(relname) FROM pg_class WHERE relkind = 'p' AND NOT relispartition"
+            " AND relnamespace = current_schema()::regnamespace"
+        )
+        tables = [table for (table,) in cursor.fetchall()]
+    return [table for table in tables if not any(_tried(connection, f"ANALYZE {table}") for _ in range(TRIES))]
+
+
 def _rewrite_statistics(connection: BaseDatabaseWrapper) -> list[str]:
     """The planner's statistics hold common values in plain; analysed anew above, the old ones are dead rows here."""
-    done = any(_vacuum(connection, "pg_catalog.pg_statistic", how="FULL") for _ in range(TRIES))
+    done = any(_tried(connection, "VACUUM (FULL) pg_catalog.pg_statistic") for _ in range(TRIES))
     return [] if done else ["pg_statistic"]
 
 

@@ -25,7 +25,13 @@ from imgnom.community.members.public import (
     fence_registrations,
     recompute_member_ends,
 )
-from imgnom.community.visits.public import destroy_due_records, due_day_keys, due_records, recompute_records
+from imgnom.community.visits.public import (
+    destroy_due_records,
+    due_day_keys,
+    due_records,
+    prepare_months,
+    recompute_records,
+)
 from imgnom.custody.archive.public import close_archive, destroy_archive, due_archives, recompute_archives
 from imgnom.custody.consent.public import (
     carry_out_policy,
@@ -223,6 +229,7 @@ def run_due(*, now: datetime, on_progress: Callable[[str], None] | None = None) 
     tell = on_progress or (lambda _line: None)
     work: list[tuple[str, Callable[[], object]]] = [
         ("policy", lambda: take_policy(now=now)),
+        ("months", lambda: prepare_months(now=now)),
         ("withdrawals", lambda: _finish_withdrawals(now, tell)),
         *((d.record, lambda d=d: _run_one(d, now, report)) for d in DESTROYERS),
         ("orphans", lambda: sweep_orphans(now=now)),
