@@ -12,6 +12,8 @@ from PIL import Image, ImageCms, ImageSequence
 
 from imgnom.community.images.strip import STRIP, Clean, NotThisFormat, TooMuch, sniff
 from imgnom.community.images.strip.icc import rebuild
+from imgnom.community.images.strip.text_in import _PIECE as PIECE
+from imgnom.community.images.strip.text_in import reads_like_text
 from tests import files
 
 MAKERS: dict[str, Callable[[], bytes]] = {
@@ -231,3 +233,14 @@ def test_a_file_that_is_two_things_is_one_afterwards(kind: str, tail: bytes) -> 
     assert not zipfile.is_zipfile(io.BytesIO(clean.content))
     assert "trailing" in clean.removed
     assert clean.content == stripped(plain).content
+
+
+@pytest.mark.clause("A2.1")
+def test_large_files_are_looked_through_in_pieces_without_a_gap_between_them() -> None:
+    for place in range(PIECE - 26, PIECE + 2):
+        assert reads_like_text(b"\0" * place + b"w" * 24 + b"\xff" * 40)
+    assert not reads_like_text(b"\0" * PIECE + b"w" * 23 + b"\xff" * 40)
+    plain = files.saved(files.drawn(), "JPEG")
+    for room in range(PIECE - 3, PIECE + 3):
+        padded = plain[:2] + b"\0" * room + plain[2:]
+        assert STRIP["jpeg"](padded).content == STRIP["jpeg"](plain).content

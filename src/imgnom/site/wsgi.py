@@ -4,6 +4,7 @@ granian builds META from a copy of os.environ; anything that prints or stores ME
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,6 +24,8 @@ def _record_visits_behind_requests() -> None:
 
 
 _record_visits_behind_requests()
+# A page takes a few milliseconds and waits for its turn at every query: whoever reads an upload yields soon.
+sys.setswitchinterval(0.0005)
 # What a server adds for the request begins with one of these; all else came from the process.
 _OF_THE_REQUEST = (
     "HTTP_",

@@ -4,7 +4,6 @@ Source: GIF89a specification; the looping extension of Netscape. Comments, plain
 colour profiles, anything) and what stands behind the end go.
 """
 
-import re
 import struct
 
 from imgnom.community.images.strip import exif
@@ -22,7 +21,7 @@ _TRAILER, _EXTENSION, _IMAGE = 0x3B, 0x21, 0x2C
 _CONTROL, _COMMENT, _APPLICATION = 0xF9, 0xFE, 0xFF
 # Blocks hold up to 255 bytes, so that the largest file has this many when they are half full.
 _MOST_BLOCKS = 250_000
-_NO_ZERO = re.compile(rb"[^\0]")
+_ZEROS = bytes(64 * 1024)
 _LOOPING = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 
 
@@ -67,8 +66,9 @@ class _Gif:
             elif data[at] == _IMAGE:
                 at = self.image(at)
             elif data[at] == 0 and self.frames:  # zeros between blocks are a slip of some old writers
-                behind = _NO_ZERO.search(data, at)
-                at = behind.start() if behind else len(data)
+                while data.startswith(_ZEROS, at):
+                    at += len(_ZEROS)
+                at += len(data[at : at + len(_ZEROS)]) - len(data[at : at + len(_ZEROS)].lstrip(b"\0"))
             elif self.frames:
                 break  # as browsers do: what was drawn so far is the picture
             else:

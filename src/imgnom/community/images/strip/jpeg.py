@@ -22,8 +22,18 @@ _DHT, _DAC, _SOI, _EOI, _SOS, _DQT, _DRI = 0xC4, 0xCC, 0xD8, 0xD9, 0xDA, 0xDB, 0
 _APP0, _APP1, _APP2, _APP13, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xEF, 0xFE
 # The first marker behind coded data: neither a stuffed FF nor a restart.
 _NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+_PIECE = 256 * 1024
 # Each scan goes over all pixels: the more there are, the fewer scans.
 MAX_SCANS, MAX_PIXELS_IN_ALL_SCANS = 400, 20 * MAX_PIXELS
+
+
+def _next_marker(data: bytes, at: int) -> int:
+    """By pieces: while one is looked through nothing else happens in this process. Raises NotThisFormat."""
+    for start in range(at, len(data), _PIECE):
+        found = _NEXT_MARKER.search(data, start, start + _PIECE + 1)
+        if found:
+            return found.start()
+    raise NotThisFormat("cut-off")
 
 
 class _Jpeg:
@@ -41,12 +51,10 @@ class _Jpeg:
     def read(self) -> None:
         data, at, scans = self.data, 2, 0
         for _ in range(MAX_PIECES):
-            found = _NEXT_MARKER.search(data, at)
-            if found is None:
-                raise NotThisFormat("cut-off")
-            if data[at : found.start()].strip(b"\xff"):
+            found = _next_marker(data, at)
+            if data[at:found].strip(b"\xff"):
                 self.removed.add("other")
-            at = found.start()
+            at = found
             marker = data[at + 1]
             if marker == _EOI:
                 at += 2
@@ -62,13 +70,11 @@ class _Jpeg:
             at += 2 + size
             if marker == _SOS:
                 scans += 1
-                behind = _NEXT_MARKER.search(data, at)
-                if behind is None:
-                    raise NotThisFormat("cut-off")
+                behind = _next_marker(data, at)
                 if scans > MAX_SCANS:
                     raise NotThisFormat("undecodable")
-                self.body.append((marker, segment, data[at : behind.start()]))
-                at = behind.start()
+                self.body.append((marker, segment, data[at:behind]))
+                at = behind
             else:
                 self.take(marker, segment)
         else:

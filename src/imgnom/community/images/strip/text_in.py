@@ -7,8 +7,13 @@ _PRINTABLE = bytes(ord("x") if 32 <= sign < 127 or sign in (9, 10, 13) else 0 fo
 
 # Behind the last pixel there is room that no decoder looks at: fewer signs are enough there.
 _LAST = 12
+_PIECE = 256 * 1024
 
 
 def reads_like_text(coded: bytes) -> bool:
     last = coded.rstrip(b"\0")[-_LAST:].translate(_PRINTABLE)
-    return last == _WORDS[:_LAST] or _WORDS in coded.translate(_PRINTABLE)
+    if last == _WORDS[:_LAST]:
+        return True
+    # By pieces: while one is looked through nothing else happens in this process.
+    pieces = (coded[at : at + _PIECE + len(_WORDS)] for at in range(0, len(coded), _PIECE))
+    return any(_WORDS in piece.translate(_PRINTABLE) for piece in pieces)
