@@ -1,6 +1,7 @@
 """What ends by itself in this room: codes, letters, enrolment links; and a member's row at the very end."""
 
 from datetime import datetime
+from pathlib import Path
 
 from django.db import transaction
 
@@ -14,9 +15,11 @@ from imgnom.community.members.models import (
     MemberSession,
     PendingRegistration,
 )
+from imgnom.community.members.sending import letters_lying
 from imgnom.community.members.sessions import forget_cookies
-from imgnom.custody.in_force import recompute_ends
+from imgnom.custody.in_force import policy_in_force, recompute_ends
 from imgnom.custody.vault.public import forget_value
+from imgnom.policy.public import ends_at
 
 
 def due_codes(*, now: datetime) -> int:
@@ -37,14 +40,25 @@ def destroy_codes(*, now: datetime) -> int:
 
 
 def due_letters(*, now: datetime) -> int:
-    return Letter.objects.filter(ends_at__lte=now).count()
+    return Letter.objects.filter(ends_at__lte=now).count() + len(_left_lying(now))
+
+
+def _left_lying(now: datetime) -> list[Path]:
+    """Files of letters past their end: where no mail server is named they lie in the home, with an address in each."""
+    policy = policy_in_force()
+    record = policy.records["mail_queue"]
+    ends = {file: ends_at(record, start, policy.zone) for file, start in letters_lying().items()}
+    return [file for file, end in ends.items() if end is not None and end <= now]
 
 
 def destroy_letters(*, now: datetime) -> int:
     letters = list(Letter.objects.filter(ends_at__lte=now))
     for letter in letters:
         end_letter(letter, now=now)
-    return len(letters)
+    files = _left_lying(now)
+    for file in files:
+        file.unlink(missing_ok=True)
+    return len(letters) + len(files)
 
 
 def recompute_member_ends() -> int:

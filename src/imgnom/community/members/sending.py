@@ -1,9 +1,11 @@
 """The last step of a letter: a file in the outbox (file:), or a conversation with a mail server (smtp:, smtps:)."""
 
 import os
+import re
 import smtplib
 import ssl
 from contextlib import suppress
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -11,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 from django.conf import settings
 
 TIMEOUT_SECONDS = 15
+# A letter's file is named by the milliseconds of when it was queued and the last digits of its number.
+OURS = re.compile(r"[0-9]{19}\.(eml|part)")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -38,6 +42,16 @@ def forget_half(name: str) -> None:
     url = urlsplit(settings.IMGNOM.mail_url)
     if url.scheme == "file":
         (Path(url.path) / f"{name}.part").unlink(missing_ok=True)
+
+
+def letters_lying() -> dict[Path, datetime]:
+    """Letters that nobody took out of the home's outbox → when each was queued; a folder elsewhere is its reader's."""
+    url = urlsplit(settings.IMGNOM.mail_url)
+    folder = Path(url.path)
+    if url.scheme != "file" or not folder.is_relative_to(settings.IMGNOM.home) or not folder.is_dir():
+        return {}
+    ours = (file for file in folder.iterdir() if OURS.fullmatch(file.name))
+    return {file: datetime.fromtimestamp(int(file.name[:13]) / 1000, UTC) for file in ours}
 
 
 def _converse(message: EmailMessage, url: str) -> None:
