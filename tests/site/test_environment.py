@@ -190,9 +190,11 @@ def test_a_postgresql_url_passes_its_options_through() -> None:
         "vault",
     )
     options = made["OPTIONS"]
-    assert options["pool"] == {"min_size": 1, "max_size": 9, "timeout": 10}
+    own = databases(read(IMGNOM_VAULT_DATABASE_URL="postgresql://r@h/vault?options=-c%20lock_timeout%3D5s"))["vault"]
+    assert own["OPTIONS"]["options"] == "-c lock_timeout=5s"
+    assert options["pool"] == {"min_size": 1, "max_size": 9, "timeout": 4, "reconnect_timeout": 4}
     assert {k: v for k, v in options.items() if k != "pool"} == {
-        "sslmode": "verify-full", "sslrootcert": "/etc/ca.pem", "application_name": "imgnom", "connect_timeout": "3",
+        "sslmode": "verify-full", "sslrootcert": "/etc/ca.pem", "application_name": "imgnom", "connect_timeout": "3", "options": "-c lock_timeout=20000",
     }  # fmt: skip
     socket = databases(read(IMGNOM_VAULT_DATABASE_URL="postgres:///vault?host=/run/postgresql"))["vault"]
     assert socket["HOST"] == ""

@@ -129,7 +129,7 @@ def test_a_keyring_is_never_made_over_another_nor_for_stores_that_know_one(place
 
 def test_a_site_without_keyring_does_not_start_and_makes_none(tmp_path: Path) -> None:
     place = Place(tmp_path)
-    assert "keys init" in place.refused("serve", "--port", "1")
+    assert "keys init" in place.refused("serve", "--port", str(free_port()))
     assert not place.keyring.exists()
 
 
@@ -148,14 +148,14 @@ def test_a_broken_keyring_stops_the_start(place: Place, name: str, content: str 
         file.unlink()
     else:
         file.write_text(content, encoding="ascii")
-    line = place.refused("serve", "--port", "1")
+    line = place.refused("serve", "--port", str(free_port()))
     assert said in line
     assert file.exists() == (content is not None)
 
 
 def test_an_open_keyring_stops_the_start(place: Place) -> None:
     (place.keyring / "kek-1.key").chmod(0o644)
-    assert "permissions" in place.refused("serve", "--port", "1")
+    assert "permissions" in place.refused("serve", "--port", str(free_port()))
 
 
 @pytest.mark.parametrize(
@@ -174,13 +174,15 @@ def test_an_open_keyring_stops_the_start(place: Place) -> None:
     ids=lambda v: next(iter(v)) if isinstance(v, dict) else "",
 )
 def test_a_wrong_value_stops_the_start(made: Place, changes: dict[str, str], said: str) -> None:
-    line = made.refused("serve", "--port", "1", **changes)
+    line = made.refused("serve", "--port", str(free_port()), **changes)
     assert said in line
     assert "geheim" not in line
 
 
 def test_the_keyring_may_not_lie_with_the_data(made: Place) -> None:
-    assert "inside each other" in made.refused("serve", "--port", "1", IMGNOM_KEYRING=str(made.home / "keys"))
+    assert "inside each other" in made.refused(
+        "serve", "--port", str(free_port()), IMGNOM_KEYRING=str(made.home / "keys")
+    )
     assert "inside each other" in made.refused("keys", "init", IMGNOM_KEYRING=str(made.home / "keys"))
 
 
@@ -188,14 +190,22 @@ def test_demo_and_rehearsal_are_never_pointed_at_a_real_site(place: Place) -> No
     before = {file: file.read_bytes() for file in place.folder.rglob("*") if file.is_file()}
     for mode in ("demo", "rehearsal"):
         assert "real site" in place.refused("check", IMGNOM_MODE=mode)
-    assert "real site" in place.refused("serve", "--demo", "--port", "1")
-    assert "real site" in place.refused("serve", "--demo", "--port", "1", IMGNOM_HOME=str(place.folder / "new"))
+    assert "real site" in place.refused("serve", "--demo", "--port", str(free_port()))
+    assert "real site" in place.refused(
+        "serve", "--demo", "--port", str(free_port()), IMGNOM_HOME=str(place.folder / "new")
+    )
     stores = {
         name: f"sqlite://{place.home}/db/{store}.sqlite3"
         for store, name in [("default", "IMGNOM_DATABASE_URL")] + [(s, f"IMGNOM_{s.upper()}_DATABASE_URL") for s in ("logs", "vault", "archive", "keys", "ledger")]
     }  # fmt: skip
     line = place.refused(
-        "serve", "--demo", "--port", "1", IMGNOM_HOME=str(place.folder / "third"), IMGNOM_KEYRING=None, **stores
+        "serve",
+        "--demo",
+        "--port",
+        str(free_port()),
+        IMGNOM_HOME=str(place.folder / "third"),
+        IMGNOM_KEYRING=None,
+        **stores,
     )
     assert "keyring" in line
     after = {file: file.read_bytes() for file in before if file.suffix in (".sqlite3", ".key")}
@@ -308,7 +318,7 @@ def test_a_changed_policy_needs_the_operators_approval_before_the_site_starts_wi
         assert "3개월 동안" in _ask(port, "/privacy")[2].decode()
         change()
         assert "3개월 동안" in _ask(port, "/privacy")[2].decode(), "a file changed under a running site changes nothing"
-    line = place.refused("serve", "--port", "1")
+    line = place.refused("serve", "--port", str(free_port()))
     assert "is not the approved one" in line
     version = line.partition("version ")[2][:12]
     assert f"imgnom policy approve {version}" in line
@@ -317,7 +327,7 @@ def test_a_changed_policy_needs_the_operators_approval_before_the_site_starts_wi
     assert "records.identity_after_leaving.period: P3M → P6M" in shown.stdout
     assert place.run("policy", "approve").returncode == 1
     assert place.run("policy", "approve", "0" * 12).returncode == 1
-    assert "is not the approved one" in place.refused("serve", "--port", "1")
+    assert "is not the approved one" in place.refused("serve", "--port", str(free_port()))
     doctor = json.loads(place.run("doctor", "--json").stdout)
     assert [row["ok"] for row in doctor["findings"] if row["what"] == "policy"] == [False]
     assert place.run("policy", "approve", version).returncode == 0

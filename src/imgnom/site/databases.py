@@ -25,6 +25,9 @@ from imgnom.site.environment import STORES, Environment, EnvironmentError_, vari
 FULL_SYNC = ("vault", "archive", "keys", "ledger")
 POOL_SIZE = 6
 CONNECT_SECONDS = "5"
+POOL_WAIT_SECONDS = 4.0
+# So long a change waits for another one that holds its store or its row.
+LOCK_SECONDS = 20
 
 
 def _sqlite(path: Path, *, full_sync: bool) -> dict[str, Any]:
@@ -40,7 +43,7 @@ def _sqlite(path: Path, *, full_sync: bool) -> dict[str, Any]:
         "NAME": str(path),
         # Opening a file anew for each request costs a fifth of a page; an idle connection holds no lock.
         "CONN_MAX_AGE": 60,
-        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": pragmas},
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": LOCK_SECONDS, "init_command": pragmas},
     }
 
 
@@ -73,7 +76,14 @@ def _postgresql(variable: str, parts: SplitResult) -> dict[str, Any]:
     except ProgrammingError as error:
         raise EnvironmentError_(f"{variable}: {str(error).strip()}.") from None
     options.setdefault("connect_timeout", CONNECT_SECONDS)
-    options["pool"] = {"min_size": 1, "max_size": size, "timeout": 10}
+    options.setdefault("options", f"-c lock_timeout={int(LOCK_SECONDS * 1000)}")
+    # A server that is away is told within seconds, so that waiting requests do not pile up; each new request asks anew.
+    options["pool"] = {
+        "min_size": 1,
+        "max_size": size,
+        "timeout": POOL_WAIT_SECONDS,
+        "reconnect_timeout": POOL_WAIT_SECONDS,
+    }
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": name,

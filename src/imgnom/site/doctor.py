@@ -14,6 +14,7 @@ from imgnom.custody.ledger.public import witness_trouble
 from imgnom.site.backup.last import backup_trouble, last_backup
 from imgnom.site.clock import now
 from imgnom.site.database_roles import role_faults, roles_are_asked_for
+from imgnom.web.room import MIB, Room, rooms
 
 
 def _decoder() -> dict[str, Any]:
@@ -51,6 +52,14 @@ def _roles() -> list[dict[str, Any]]:
     return lines
 
 
+def _room(room: Room) -> dict[str, Any]:
+    """Whether the disk can still take what comes (F6)."""
+    words = f"{room.free_bytes // MIB} MiB free, {room.reserve_bytes // MIB} MiB in reserve"
+    if room.is_short:
+        words += "; nothing new is taken until there is room again, reading and leaving go on"
+    return {"what": f"disk of {room.folder}", "ok": not room.is_short, "words": words}
+
+
 def examine() -> dict[str, Any]:
     findings = [
         {"what": "Python", "ok": sys.version_info >= (3, 12), "words": sys.version.split()[0]},
@@ -70,6 +79,7 @@ def examine() -> dict[str, Any]:
         findings.append({"what": "keyring", "ok": False, "words": str(error)})
     except DatabaseError:
         findings.append({"what": "keyring", "ok": False, "words": "there is no site here yet; imgnom serve makes one"})
+    findings += [_room(room) for room in rooms()]
     findings += _backup()
     if settings.IMGNOM.witness:
         trouble_told = witness_trouble(now=now())

@@ -1,5 +1,7 @@
 """/healthz: the process answers. /readyz: requests can be served, that is stores, keyring and policy are there."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from django.db import connections
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
@@ -13,15 +15,30 @@ def healthz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"ok": True})
 
 
+def _answers(alias: str) -> bool:
+    try:
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Exception:  # noqa: BLE001 - whatever is wrong, the answer is "not ready"
+        return False
+    return True
+
+
+def _answers_elsewhere(alias: str) -> bool:
+    """In a thread of its own, with a connection that goes back to the pool."""
+    try:
+        return _answers(alias)
+    finally:
+        connections[alias].close()
+
+
 def _readiness() -> dict[str, bool]:
-    parts: dict[str, bool] = {}
-    for alias in connections:
-        try:
-            with connections[alias].cursor() as cursor:
-                cursor.execute("SELECT 1")
-            parts[alias] = True
-        except Exception:  # noqa: BLE001 - whatever is wrong, the answer is "not ready"
-            parts[alias] = False
+    aliases = list(connections)
+    if any(connections[alias].vendor == "postgresql" for alias in aliases):
+        with ThreadPoolExecutor(len(aliases)) as asked:  # servers that are away are waited for together
+            parts = dict(zip(aliases, asked.map(_answers_elsewhere, aliases), strict=True))
+    else:
+        parts = {alias: _answers(alias) for alias in aliases}
     for name, look in (("keyring", check_keyring), ("policy", policy_in_force)):
         try:
             look()

@@ -37,6 +37,7 @@ from imgnom.site.database_roles import RolesMissing, grant_web_rights, web_envir
 from imgnom.site.databases import close_stores
 from imgnom.site.environment import address_file, mode_file
 from imgnom.web.beat import read_beat, write_beat
+from imgnom.web.room import keep_reserve
 
 STOP_SECONDS = 12
 LOOK_SECONDS = 0.2
@@ -269,6 +270,7 @@ def serve(*, host: str, port: int, workers: int, with_worker: bool = True) -> in
         from imgnom.site.demo.prepare import prepare_demo
 
         prepare_demo()
+    keep_reserve()
     if with_worker and read_beat() is None:
         write_beat(alive_at=now(), done_at=now())  # from here on the board counts the hours of a missing worker
     close_stores()

@@ -53,6 +53,7 @@ MIDDLEWARE = [
     "imgnom.web.middleware.ScrubbedErrors",
     "imgnom.web.middleware.SecurityHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "imgnom.web.room.RoomForThoseWhoLeave",
     "imgnom.site.clock.StampNow",
     "imgnom.web.middleware.OnlyDeclaredCookies",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -26,6 +26,7 @@ from imgnom.site.jump import jump_line, watch_for_jump
 from imgnom.site.lease import Lease, LeaseLost
 from imgnom.site.witness import show_ledger
 from imgnom.web.beat import read_beat, write_beat
+from imgnom.web.room import give_reserve_if_needed, keep_reserve
 from imgnom.web.throttle import purge as purge_limits
 
 log = logging.getLogger("imgnom.worker")
@@ -59,6 +60,7 @@ class Worker:
 
     def do_round(self) -> bool:
         """One round under the lease; False where somebody else is at it."""
+        give_reserve_if_needed()  # the lease itself takes a little room
         if not self._lease.try_take():
             return False
         with self._lease.kept():
@@ -66,6 +68,7 @@ class Worker:
         return True
 
     def _work(self, at: datetime) -> None:
+        self._try("reserve", keep_reserve)
         self._try("policy", lambda: self._take_policy(at))
         self._try("mail", lambda: deliver_mail(now=at))
         self._try("withdrawals", lambda: resume_withdrawals(now=at, seconds=WITHDRAWAL_SECONDS))

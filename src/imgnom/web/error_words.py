@@ -144,6 +144,16 @@ _TEXTS: dict[str, dict[Language, Words]] = {
             "Come back in {wait}, and look first whether what you were doing was done.",
         ),
     },
+    "507": {
+        "ko": Words(
+            "새로 저장할 자리가 없습니다",
+            "보낸 것은 저장하지 못했습니다. 보는 일, 로그인, 회원탈퇴는 그대로 됩니다. {wait} 뒤에 다시 보내 주세요.",
+        ),
+        "en": Words(
+            "There is no room to store more",
+            "What you sent was not stored. Looking, signing in and leaving still work. Send it again in {wait}.",
+        ),
+    },
 }
 _LIKE = dict.fromkeys(range(400, 500), "400") | dict.fromkeys(range(500, 600), "500")
 DEFAULT_WAIT_SECONDS = 30

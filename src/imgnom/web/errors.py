@@ -7,7 +7,8 @@
       SuspiciousOperation (foreign host, broken session …)    400
     PermissionDenied                                          403
     Http404                                                   404
-    a database that is locked                                 503 with Retry-After
+    a full disk                                               507 with Retry-After, and its reserve is given up
+    a store or disk that is locked, read-only, away           503 with Retry-After
     everything else                                           500, noted by type and route
 
 A page that comes out of a breakdown stands on nothing that may be broken: no policy, no database, no session, no
@@ -26,7 +27,6 @@ from django.core.exceptions import (
     TooManyFieldsSent,
     TooManyFilesSent,
 )
-from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
@@ -39,9 +39,12 @@ from django.views.debug import ExceptionReporter
 from imgnom.web.error_words import DEFAULT_WAIT_SECONDS, words_for
 from imgnom.web.language import language_of
 from imgnom.web.responses import wants_json
+from imgnom.web.room import NoRoom, give_reserve, is_away, is_full
 from imgnom.web.throttle import TooMany
 
 log = logging.getLogger("imgnom.web")
+# Somebody has to make room, which takes longer than a hiccup.
+ROOM_WAIT_SECONDS = 300
 
 
 class SilentReporter(ExceptionReporter):
@@ -102,10 +105,6 @@ def too_many(request: HttpRequest, retry_after: int, *, upright: bool = True) ->
     return _answer(request, 429, kind="429", retry_after=max(1, retry_after), upright=upright)
 
 
-def _is_locked(error: BaseException) -> bool:
-    return isinstance(error, OperationalError) and "locked" in str(error)
-
-
 def answer_for(request: HttpRequest, error: BaseException | None, *, upright: bool) -> HttpResponse:
     """The answer to an exception. What nobody foresaw is noted by type and route and nothing else."""
     match error:
@@ -119,9 +118,14 @@ def answer_for(request: HttpRequest, error: BaseException | None, *, upright: bo
             status = 403
         case Http404():
             status = 404
+        case NoRoom():
+            return _answer(request, 507, kind="507", retry_after=ROOM_WAIT_SECONDS, upright=upright)
         case _:
             log.error("unhandled %s at %s", type(error).__name__ if error else "error", _route(request))
-            if error is not None and _is_locked(error):
+            if error is not None and is_full(error):
+                give_reserve()
+                return _answer(request, 507, kind="507", retry_after=DEFAULT_WAIT_SECONDS, upright=False)
+            if error is not None and is_away(error):
                 return _answer(request, 503, kind="503", retry_after=DEFAULT_WAIT_SECONDS, upright=False)
             return bare(request, 500)
     if status in (400, 413):

@@ -30,6 +30,7 @@ from imgnom.web.errors import plain
 from imgnom.web.guards import login_required_page
 from imgnom.web.requests import MemberRequest, Request
 from imgnom.web.responses import see_other
+from imgnom.web.room import takes_room
 from imgnom.web.throttle import hit
 
 REMEMBERED = 50
@@ -64,6 +65,7 @@ def picture(request: Request, public_id: str) -> HttpResponse:
 
 @require_POST
 @login_required_page
+@takes_room
 def write(request: MemberRequest, public_id: str) -> HttpResponse:
     shown = _shown(request, public_id)
     hit("comment", request.member.subject, limit=60, per_seconds=600)
@@ -95,6 +97,7 @@ def _own(request: MemberRequest, comment_id: int) -> Comment | None:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required_page
+@takes_room
 def edit(request: MemberRequest, comment_id: int) -> HttpResponse:
     comment = _own(request, comment_id)
     if comment is None:

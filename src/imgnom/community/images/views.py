@@ -42,6 +42,7 @@ from imgnom.web.errors import plain
 from imgnom.web.guards import login_required_page
 from imgnom.web.requests import MemberRequest, Request
 from imgnom.web.responses import see_other, wants_json
+from imgnom.web.room import takes_room
 from imgnom.web.throttle import hit
 from imgnom.web.words import say
 
@@ -157,6 +158,7 @@ def _status_of(statuses: list[int]) -> int:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required_page
+@takes_room
 def upload(request: MemberRequest) -> HttpResponse:
     if request.method != "POST":
         return _upload_page(request, PictureForm(initial={"visibility": "public"}))

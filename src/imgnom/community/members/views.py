@@ -31,6 +31,7 @@ from imgnom.web.address import client_address, limit_key
 from imgnom.web.guards import login_required_page, mark_step_up, safe_next, step_up_required
 from imgnom.web.requests import MemberRequest, Request, posted
 from imgnom.web.responses import invalid, see_other
+from imgnom.web.room import takes_room
 from imgnom.web.throttle import hit
 from imgnom.web.words import say
 
@@ -68,6 +69,7 @@ def _form_page(
 
 
 @get_or_post
+@takes_room
 def signup(request: Request) -> HttpResponse:
     if request.method != "POST":
         if request.session.get("under_14"):
@@ -104,6 +106,7 @@ def signup(request: Request) -> HttpResponse:
 
 
 @get_or_post
+@takes_room
 def signup_confirm(request: Request) -> HttpResponse:
     token = request.session.get("registration", "")
     if request.method != "POST":
