@@ -179,8 +179,9 @@ def test_the_clock_goes_forward_only_and_sessions_and_proofs_go_with_it(site: Si
     again.post("/demo/sign-in", {"login": "eunsu"}, page="/demo")
     turn(site, "day")
     assert again.get("/upload").status == 200, "a session begun in a moved time lives by that time"
+    before = clock(site)
     turn(site, "years")
-    assert clock(site).year == before.year + 5
+    assert clock(site).date() - before.date() in (timedelta(days=5 * 365 + 2), timedelta(days=5 * 365 + 3))
     stands = clock(site)
     for step in ("back", "-P1D", ""):
         assert browser(site).post("/demo/clock", {"step": step}, page="/demo").status == 404

@@ -16,6 +16,9 @@ from django.db import connections
 from imgnom.community.comments.public import write_comment
 from imgnom.community.images.public import upload_file
 from imgnom.community.members.public import MemberCard, create_confirmed_member, create_staff
+from imgnom.custody.consent.public import record_consent
+from imgnom.custody.in_force import policy_in_force
+from imgnom.policy.public import Actor
 from imgnom.procedures.moderation.public import record_grant
 from imgnom.site.clock import now
 from imgnom.site.demo.captions import CAPTIONS, CAST, COMMENTS, STAFF
@@ -39,6 +42,9 @@ def _make_cast() -> tuple[dict[str, MemberCard], dict[str, dict[str, str]]]:
         members[nickname] = create_confirmed_member(
             username=login, password=password, nickname=nickname, email=f"{login}@mail.example", now=now()
         )
+        for kind in (kind.id for kind in policy_in_force().consents.values() if kind.required):
+            subject = members[nickname].subject
+            record_consent(subject, kind, given=True, way="signup", by=Actor("member", subject), now=now())
         facts[login] = {"role": "member", "nickname": nickname, "password": password}
     for login, role in STAFF.items():
         made = create_staff(login=login, role=role, now=now())
