@@ -52,6 +52,12 @@ def test_no_template_carries_style_script_or_a_foreign_host(path: Path) -> None:
     assert not re.search(r"<(?:script|img|link|iframe|source|video)[^>]+(?:src|href)=\"(?:https?:)?//", text)
 
 
+def test_a_rehearsal_searches_folders_through_its_stage_alone() -> None:
+    """A hunt opens the stores' files; whoever has them open in the same process would lose the locks (SQLite, POSIX)."""
+    scenes = (SOURCE / "site" / "rehearsal" / "scenes").glob("*.py")
+    assert [file.name for file in scenes if ".files(" in file.read_text(encoding="utf-8")] == []
+
+
 def test_nothing_in_the_project_names_a_registry_or_a_machine() -> None:
     """A stranger's clone has neither our folders nor our network."""
     names = re.compile(r"/work/|/root/|\bpypi\.org|files\.pythonhosted|registry\.npmjs|deb\.debian\.org|\.\./shared")

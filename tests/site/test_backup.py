@@ -422,9 +422,11 @@ def test_a_backup_that_is_killed_never_counts_and_leaves_nothing(place: Place) -
         assert [one for one in place.sets if one not in before and not (one / "manifest.json").exists()] == []
         line, killed = line + 1, killed + 1
     assert killed >= 6
+    (place.keys / "keys-000000004.sqlite3.part.sqlite3-journal").write_bytes(b"of one that was killed while it copied")
+    (place.keys / "keys-of-the-house.txt").write_text("not ours")
     place.backup()
     assert [path.name for path in place.data.iterdir() if path.suffix == ".part"] == []
-    assert len(list(place.keys.glob("keys-*"))) == 1
+    assert [path.suffix for path in sorted(place.keys.glob("keys-*"))] == [".sqlite3", ".txt"]
     assert place.run("restore", str(place.data))["ok"] is True
 
 

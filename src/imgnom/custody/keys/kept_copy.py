@@ -8,6 +8,7 @@ The KEK, the pepper and the signing key are never copied here.
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from imgnom.custody.store_copies import CopyBroken, copy_name, copy_store, diges
 
 FORMAT = "imgnom keys 1"
 LIST = "keys.json"
+OURS = re.compile(r"keys-\d{9}\.(sqlite3|pgcopy)(\.part.*)?$")
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,9 @@ def _write_list(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def _sweep(folder: Path, *, kept: str) -> None:
-    """Older and half-made copies are overwritten; files that are not ours are left alone."""
-    for file in [*folder.glob("keys-*.sqlite3"), *folder.glob("keys-*.pgcopy"), *folder.glob("keys-*.part")]:
-        if file.name != kept:
+    """Older and half-made copies are overwritten, with the journal of one that was killed; other people's files stay."""
+    for file in folder.glob("keys-*"):
+        if OURS.match(file.name) and file.name != kept:
             erase(file)
     sync_folder(folder)
 
@@ -73,7 +75,8 @@ def _sweep(folder: Path, *, kept: str) -> None:
 def _write(folder: Path, *, serial: int, now: datetime) -> CopyFacts:
     name = f"keys-{serial:09d}{Path(copy_name('keys')).suffix}"
     partial = folder / f"{name}.part{Path(name).suffix}"
-    erase(partial)
+    for file in folder.glob(f"{name}.part*"):  # a journal of a killed one would be rolled back into ours
+        erase(file)
     copy_store("keys", partial)
     sha256, size = digest_of(partial)
     partial.replace(folder / name)

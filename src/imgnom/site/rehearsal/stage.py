@@ -185,12 +185,14 @@ class Stage:
 
     # ── bytes and rows ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def hunt(self, values: Mapping[str, Canary]) -> list[Find]:
+    def hunt(self, values: Mapping[str, Canary], *, under: Path | None = None) -> list[Find]:
+        """Every find in a file under the home, or under another folder."""
         from django.db import connections
 
-        # Reading a SQLite file and closing it drops this process's locks on it: no connection may be open meanwhile.
+        # Reading a SQLite file and closing it drops this process's locks on it, and then another process believes itself
+        # alone and takes the log away from under us: no connection may be open meanwhile.
         connections.close_all()
-        return Hunt(values).files(self.home)
+        return Hunt(values).files(under or self.home)
 
     def nothing_of(self, clauses: str, values: Mapping[str, Canary], words: str) -> None:
         found = self.hunt(values)

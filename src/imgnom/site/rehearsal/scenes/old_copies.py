@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from imgnom.site.rehearsal.hunt import Canary, Hunt
+from imgnom.site.rehearsal.hunt import Canary
 from imgnom.site.rehearsal.sabotage import spoilt
 from imgnom.site.rehearsal.stage import Stage
 
@@ -29,7 +29,7 @@ def stay_shut(stage: Stage) -> None:
     sealed: dict[str, Canary] = {}
     for person in stage.people.values():
         sealed |= person.sealed() | person.hidden()
-    found = Hunt(sealed).files(stage.old_copy)
+    found = stage.hunt(sealed, under=stage.old_copy)
     stage.prove("A4.2 A1.1", not found, "an old copy of the stores shows no sealed value", f"found {found[:3]}")
     _keys_are_apart(stage)
 
@@ -41,7 +41,7 @@ def _keys_are_apart(stage: Stage) -> None:
     ring = {file.name: file.read_bytes().strip() for file in sorted((stage.home / "keyring").glob("*.key"))}
     # Of each file its longest run of characters: the key itself, whatever stands around it.
     secrets: dict[str, Canary] = {name: max(content.split(), key=len) for name, content in ring.items() if content}
-    found = Hunt(secrets).files(stage.home / "db")
+    found = stage.hunt(secrets, under=stage.home / "db")
     stage.prove("I9", ring and not found, "no key of the keyring lies in a store", f"found {found[:3]}")
     place = stage.home / "db" / "keys.sqlite3"
     with (

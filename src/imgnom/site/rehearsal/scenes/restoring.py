@@ -18,7 +18,7 @@ from typing import Any
 
 from imgnom.site.rehearsal.canaries import Person
 from imgnom.site.rehearsal.house import second
-from imgnom.site.rehearsal.hunt import Canary, Hunt
+from imgnom.site.rehearsal.hunt import Canary
 from imgnom.site.rehearsal.sabotage import bring_back
 from imgnom.site.rehearsal.stage import Stage
 from imgnom.site.rehearsal.visitor import Visitor
@@ -91,7 +91,7 @@ def backs_up(stage: Stage) -> None:
     sealed: dict[str, Canary] = {}
     for person in stage.people.values():
         sealed |= person.sealed() | person.hidden()
-    found = Hunt(secrets | sealed).files(places.root)
+    found = stage.hunt(secrets | sealed, under=places.root)
     stage.prove(
         "I9 A1.1",
         ring and not found,
@@ -161,7 +161,7 @@ def _nobody_is_back(stage: Stage, places: Places) -> None:
         values |= person.sealed() | person.hidden() | person.private()
         if person.choice == "delete":
             values |= person.everything()
-    hits = Hunt(values).files(places.home)
+    hits = stage.hunt(values, under=places.home)
     stage.prove("A4.2", not hits, "no byte of theirs is in the restored home", f"the restored home shows {hits[:3]}")
 
 
