@@ -101,6 +101,41 @@ def test_inside_a_transaction_nothing_is_compacted() -> None:
     assert compact("keys") is True
 
 
+@pytest.mark.skipif(bool(POSTGRES), reason="PostgreSQL's tables have a test of their own below")
+def test_a_log_that_somebody_reads_is_left_before_the_reader_is_done_and_writers_wait_as_long_as_ever(
+    now: datetime,
+) -> None:
+    """While SQLite's log waits to be cut nobody can write: a long reader must not hold up the whole site."""
+    import sqlite3
+    from contextlib import closing
+    from threading import Event
+
+    create_key(owner="o", klass="k", now=now)
+    held, done = Event(), Event()
+
+    def read() -> bool:
+        with closing(sqlite3.connect(connections["keys"].settings_dict["NAME"], isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT COUNT(*) FROM keys_datakey").fetchall()
+            held.set()
+            return done.wait(10)
+
+    def shrink() -> bool:
+        held.wait(20)
+        create_key(owner="p", klass="k", now=now)
+        try:
+            return compact("keys")
+        finally:
+            done.set()
+
+    works: list[Callable[[], bool]] = [read, shrink]
+    assert at_once(*works) == [True, False]
+    assert compact("keys")
+    with connections["keys"].cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout")
+        assert cursor.fetchone()[0] == connections["keys"].settings_dict["OPTIONS"]["timeout"] * 1000
+
+
 @pytest.mark.skipif(not POSTGRES, reason="SQLite overwrites at once")
 @pytest.mark.clause("A4.2")
 def test_on_postgresql_a_rewritten_table_holds_living_rows_only(now: datetime) -> None:

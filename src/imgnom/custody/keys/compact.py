@@ -5,13 +5,15 @@ keeps a deleted row in its page until the table is written anew (`VACUUM FULL`):
 right after a destruction, `clear_residue` for all but very large ones a few times a day, together with what
 statistics remember of values, and then ends the server's own log (WAL), so that the old bytes leave it too. Every step
 can be killed and repeated. A table in use is left for the next time: nobody waits for us longer than LOCK_WAIT, and
-nobody can read a table while it is written anew, which takes about a second for 100 MB.
+nobody can read a table while it is written anew, which takes about a second for 100 MB. Whoever cuts SQLite's log holds up
+all who write while it waits for those who read; so it waits for READER_WAIT_MS at a time, not as long as a writer would.
 """
 
 from dataclasses import dataclass, field
 
 from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.utils import Error
 
 from imgnom.custody.owners import owns_store
@@ -19,6 +21,7 @@ from imgnom.custody.owners import owns_store
 REWRITE_BELOW_BYTES = 8 * 1024 * 1024
 REWRITE_DAILY_BELOW_BYTES = 256 * 1024 * 1024
 LOCK_WAIT = "100ms"
+READER_WAIT_MS = 200
 TRIES = 5
 
 
@@ -78,11 +81,21 @@ def clear_residue() -> Residue:
 
 def _cut_log(connection: BaseDatabaseWrapper) -> bool:
     with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout")
+        (usual,) = cursor.fetchone()
+        cursor.execute(f"PRAGMA busy_timeout = {READER_WAIT_MS}")
         try:
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            return not cursor.fetchone()[0]
-        except OperationalError:
-            return False
+            return any(_is_cut(cursor) for _ in range(TRIES))
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {int(usual)}")
+
+
+def _is_cut(cursor: CursorWrapper) -> bool:
+    try:
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return not cursor.fetchone()[0]
+    except OperationalError:
+        return False
 
 
 # ── PostgreSQL ───────────────────────────────────────────────────────────────────────────────────────────
