@@ -17,9 +17,9 @@ from typing import Any
 
 from benchmarks.figures import Figure, Section, Size, cpu_ms_each
 from benchmarks.home import CACHE, NOW, copy_of, say, schema_mark, start_django
+from benchmarks.peers import FLOOR_THERE_MS, beside_peers
 from benchmarks.server import serving
 
-FLOOR_THERE_MS = 0.12
 DEEP_PAGES = 400
 MAX_MIB = 150
 
@@ -164,6 +164,7 @@ def _over_a_socket(size: Size, lists: list[str], ten: list[str], cookie: str) ->
             scaled = ms * FLOOR_THERE_MS / floor
             target = f"≤ {limit / FLOOR_THERE_MS:.0f} × ({limit} ms at a floor of {FLOOR_THERE_MS})"
             found.append(Figure(what, ms, "CPU ms", "the floor", ms / floor, target, scaled <= limit))
+            found += beside_peers(what, ms, floor)
         mib = server.memory_mib()
         found.append(
             Figure(

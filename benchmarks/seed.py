@@ -153,3 +153,13 @@ def seed_community(*, pictures: int, comments: int, members: int, popular_commen
     dice.shuffle(places)
     seed_comments([hung[0]] * popular_comments, people, dice)
     seed_comments(places, people, dice)
+
+
+def seed_crowd(members: int) -> None:
+    """Twice as many pictures and six times as many comments as members, most of them by few."""
+    dice = random.Random(9)
+    say(f"seeding a crowd of {members} (once) …")
+    people = seed_members(members, dice)
+    authors = [people[int(len(people) * dice.random() ** 3)] for _ in range(4 * members)]
+    hung = seed_pictures(2 * members, authors, dice)
+    seed_comments((dice.choice(hung) for _ in range(6 * members)), authors, dice)

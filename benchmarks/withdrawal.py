@@ -10,6 +10,7 @@ from contextlib import suppress
 from benchmarks.figures import Figure, Section, Size, timed
 from benchmarks.home import CACHE, NOW, copy_of, say, start_django
 from benchmarks.pages import seeded_home, sign_in
+from benchmarks.peers import post_beside_gnuboard
 
 CHOICES = ("keep", "anonymise", "delete")
 MAX_REQUEST_MS = 200
@@ -32,7 +33,7 @@ def _leaver(posts: int, number: int) -> int:
     return card.id
 
 
-def _leave(member_id: int, choice: str) -> tuple[float, float]:
+def leave(member_id: int, choice: str) -> tuple[float, float]:
     """(ms of the request, seconds until done)."""
     from django.test import Client
 
@@ -65,7 +66,7 @@ def measure(size: Size) -> Section:
             number += 1
             say(f"{choice}, {posts} posts")
             member_id = _leaver(posts, number)
-            request_ms, whole[posts] = _leave(member_id, choice)
+            request_ms, whole[posts] = leave(member_id, choice)
             figures.append(
                 Figure(
                     f"{choice}, {posts} posts: the request", request_ms, "ms", target=f"≤ {MAX_REQUEST_MS} ms", met=request_ms <= MAX_REQUEST_MS
@@ -83,4 +84,6 @@ def measure(size: Size) -> Section:
             figures.append(
                 Figure(f"{choice}: a post of {many}", each, "ms", f"a post of {few}", ratio, "≤ 1.2 ×", ratio <= 1.2)
             )
+            if choice == "delete":
+                figures.append(post_beside_gnuboard(f"{choice}: a post of {many}", each))
     return Section("withdrawal", "Leaving", " ".join((__doc__ or "").split()), tuple(figures))
