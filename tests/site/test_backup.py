@@ -208,7 +208,9 @@ def ensure_nothing_came_back(place: Place, facts: dict[str, Any], *, knows_choic
             "bora비공개",
             f"{JOINS_AFTER}닉네임",
         )
-        assert bytes_under(place.data, "chan닉네임", "지울댓글")  # it was there
+        staying = ("남을댓글", "벽돌담", f"{STAYS}닉네임")
+        assert bytes_under(place.home, *staying), "the look is not blind"
+        assert bytes_under(place.data, *words, *staying) == []  # nor is it anybody's whose set lies about
         assert bytes_under(place.home, *words) == []
     assert bytes_under(place.home, *(f"{name}@canary.example" for name in (*CHOICES, STAYS, LEFT_BEFORE))) == []
     return now

@@ -11,8 +11,9 @@ import os
 import shutil
 import sqlite3
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,43 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 SUFFIXES = {"sqlite": ".sqlite3", "postgresql": ".pgcopy"}
 TABLES = "tables.json"
 CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """Columns that a copy of a store holds empty, because whoever makes the copy keeps their values sealed beside it.
+
+    `ask` gives (owner of the key, number of the row, the columns), in SQL that both engines read; `klass` is the kind of
+    that key; `blanks` says what stands in a column instead, in SQL over the row; `held` is (item, column) of a name that
+    has to stay held for a while even when nobody can read it any more.
+    """
+
+    table: str
+    klass: str
+    columns: tuple[str, ...]
+    ask: str
+    blanks: Mapping[str, str]
+    held: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """What a copy leaves out: `take` is given each kind's rows, as they stand in the copy; `emptied` tables have none."""
+
+    withheld: Sequence[Withheld]
+    emptied: Sequence[str]
+    take: Callable[[Withheld, Iterable[Sequence[Any]]], None]
+
+    @property
+    def blanks(self) -> dict[str, dict[str, str]]:
+        """Table → column → what stands there instead."""
+        found: dict[str, dict[str, str]] = {}
+        for one in self.withheld:
+            found.setdefault(one.table, {}).update(one.blanks)
+        return found
+
+
+NOTHING_LEFT_OUT = Leaving((), (), lambda _one, _rows: None)
 
 
 class CopyBroken(Exception):
@@ -68,15 +106,18 @@ def digest_of(file: Path) -> tuple[str, int]:
         return found, handle.tell()
 
 
-def copy_store(alias: str, target: Path) -> None:
-    """The store as it is at one instant stands in `target`, whole, synced and for our eyes only."""
+def copy_store(alias: str, target: Path, *, leaving: Leaving = NOTHING_LEFT_OUT) -> None:
+    """The store as it is at one instant stands in `target`, synced and for our eyes only; whole, but for what it leaves out.
+
+    Raises CopyBroken, and what `leaving.take` raises.
+    """
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     connection = connections[alias]
     try:
         if connection.vendor == "sqlite":
-            _copy_sqlite(connection, target)
+            _copy_sqlite(connection, target, leaving)
         else:
-            _copy_postgresql(alias, connection, target)
+            _copy_postgresql(alias, connection, target, leaving)
     except (sqlite3.Error, psycopg.Error, DatabaseError) as error:
         raise CopyBroken(f"the store {alias} cannot be copied: {' '.join(str(error).split())}") from None
     sync_file(target)
@@ -113,11 +154,26 @@ def install_store(alias: str, source: Path) -> None:
 # ── SQLite ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _copy_sqlite(connection: BaseDatabaseWrapper, target: Path) -> None:
+def _copy_sqlite(connection: BaseDatabaseWrapper, target: Path, leaving: Leaving) -> None:
     connection.ensure_connection()
-    with closing(sqlite3.connect(target)) as copy:
+    with closing(sqlite3.connect(target, isolation_level=None)) as copy:
         connection.connection.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE").fetchone()  # one file, nothing beside it
+        _leave_out(copy, leaving)
+
+
+def _leave_out(copy: sqlite3.Connection, leaving: Leaving) -> None:
+    """What is left out is overwritten in the copy, and in no journal: a copy that fails does not count anyway."""
+    for one in leaving.withheld:
+        leaving.take(one, copy.execute(one.ask))
+    copy.execute("PRAGMA journal_mode=OFF").fetchone()
+    copy.execute("PRAGMA secure_delete=ON").fetchone()
+    for table, blanks in leaving.blanks.items():
+        columns = ", ".join(f'"{name}" = {blank}' for name, blank in blanks.items())
+        copy.execute(f'UPDATE "{table}" SET {columns}')  # noqa: S608 - words of our own
+    for table in leaving.emptied:
+        copy.execute(f'DELETE FROM "{table}"')  # noqa: S608 - as above
+    copy.execute("PRAGMA journal_mode=DELETE").fetchone()
 
 
 def _fault_of_sqlite(file: Path) -> str:
@@ -173,13 +229,18 @@ def _tables(cursor: Any) -> dict[str, list[str]]:
     return found
 
 
-def _copy_postgresql(alias: str, connection: BaseDatabaseWrapper, target: Path) -> None:
+def _copy_postgresql(alias: str, connection: BaseDatabaseWrapper, target: Path, leaving: Leaving) -> None:
     with _snapshot(alias, connection) as cursor, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as bag:
+        for one in leaving.withheld:
+            leaving.take(one, cursor.cursor.stream(one.ask))
         tables = _tables(cursor)
         bag.writestr(TABLES, json.dumps(tables))
         for table, columns in tables.items():
+            blanks = leaving.blanks.get(table, {})
+            wanted = ", ".join(blanks.get(name) or _quoted(connection, name) for name in columns)
+            where = "WHERE false" if table in leaving.emptied else ""
             # Not by the table's name alone: one in parts is only copied by what it answers.
-            asked = f"SELECT {_quoted(connection, *columns)} FROM {_quoted(connection, table)}"  # noqa: S608 - as above, quoted
+            asked = f"SELECT {wanted} FROM {_quoted(connection, table)} {where}"  # noqa: S608 - as above, quoted
             words = f"COPY ({asked}) TO STDOUT"
             with cursor.copy(words) as rows, bag.open(f"{table}.copy", "w", force_zip64=True) as entry:
                 for block in rows:

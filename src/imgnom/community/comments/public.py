@@ -10,10 +10,21 @@ from imgnom.community.comments.models import Comment
 from imgnom.community.images.public import Image, delete_one, find_image, several_lines
 from imgnom.custody.keys.public import compact
 from imgnom.custody.outbox.public import record_act
+from imgnom.custody.store_copies import Withheld
+from imgnom.custody.vault.public import WORDS
 from imgnom.policy.public import Actor
 
+# The words of a member's comments; a comment that nobody has any more is the site's, and stays as it is.
+WITHHELD = (
+    Withheld(
+        "comments_comment", WORDS, ("body", "removed_reason"),
+        "SELECT m.subject, c.id, c.body, c.removed_reason FROM comments_comment c JOIN members_member m ON m.id = c.author_id ORDER BY m.subject",
+        {name: f"CASE WHEN author_id IS NULL THEN {name} ELSE '' END" for name in ("body", "removed_reason")},
+    ),
+)  # fmt: skip
+
 __all__ = [
-    "Comment", "anonymise_comments", "change_comment", "count_comments", "delete_comment", "delete_comments", "delete_comments_on", "delete_picture",
+    "WITHHELD", "Comment", "anonymise_comments", "change_comment", "count_comments", "delete_comment", "delete_comments", "delete_comments_on", "delete_picture",
     "discard_comment", "has_just_said", "keep_comments", "own_comments", "remove_comment_by_staff", "write_comment",
 ]  # fmt: skip
 MAX_BODY = 2000

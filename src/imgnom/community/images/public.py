@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from imgnom.community.images.after_restore import dead_pictures, file_owners, see_again_as
+from imgnom.community.images.after_restore import WITHHELD, dead_pictures, file_owners, see_again_as
 from imgnom.community.images.decode import WrongDecoder, check_decoder
 from imgnom.community.images.embed import embed_of, file_urls, page_url
 from imgnom.community.images.errors import NotAPicture, PictureError, PictureTooLarge, WrongType
@@ -41,7 +41,7 @@ from imgnom.custody.vault.public import file_keys, open_file
 from imgnom.policy.public import Actor
 
 __all__ = [
-    "CHANGE_VISIBILITY", "CleanText", "Image", "NotAPicture", "PictureError", "PictureTooLarge", "ShownPicture", "Taken", "WrongDecoder",
+    "CHANGE_VISIBILITY", "WITHHELD", "CleanText", "Image", "NotAPicture", "PictureError", "PictureTooLarge", "ShownPicture", "Taken", "WrongDecoder",
     "WrongType", "anonymise_images", "change_words", "check_decoder", "count_for", "count_lookalikes", "dead_pictures", "delete_images", "delete_one",
     "embed_of", "file_owners", "file_urls", "find_image", "hide_images", "keep_images", "keys_of_images",
     "newest_public_picture", "page_url", "remove_by_staff", "see_again_as", "set_tags", "several_lines", "shown_picture", "sweep_orphans",

@@ -15,8 +15,25 @@ from imgnom.community.members.models import (
     MemberSession,
     PendingRegistration,
 )
-from imgnom.custody.vault.public import destroy_subject, forget_value
+from imgnom.custody.store_copies import Withheld
+from imgnom.custody.vault.public import NAME, SUBJECT, destroy_subject, forget_value
 from imgnom.policy.public import SYSTEM
+
+# Names may stay with posts, passwords never do. Of whoever is on the way out the steps that are left need the name.
+WITHHELD = (
+    Withheld(
+        "members_member", NAME, ("nickname", "nickname_key"), "SELECT subject, id, nickname, nickname_key FROM members_member WHERE state <> 'withdrawn'",
+        {"nickname": "' '", "nickname_key": "' ' || id"}, held=("nickname", "nickname_key"),
+    ),
+    Withheld(
+        "members_member", SUBJECT, ("nickname", "nickname_key"), "SELECT subject, id, nickname, nickname_key FROM members_member WHERE state = 'withdrawn'",
+        {}, held=("nickname", "nickname_key"),
+    ),
+    Withheld("members_member", SUBJECT, ("password",), "SELECT subject, id, password FROM members_member WHERE state <> 'withdrawn'", {"password": "'!'"}),
+    Withheld("members_pendingregistration", SUBJECT, ("password",), "SELECT subject, id, password FROM members_pendingregistration", {"password": "'!'"}),
+)  # fmt: skip
+# Nobody stays signed in on a restored site, so nobody's session is of use to whoever finds a copy.
+EMPTIED = ("django_session", "members_membersession")
 
 
 def drop_entries(*, now: datetime) -> int:

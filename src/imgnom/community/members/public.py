@@ -3,6 +3,8 @@
 from datetime import datetime
 
 from imgnom.community.members.after_restore import (
+    EMPTIED,
+    WITHHELD,
     drop_dead_registrations,
     drop_entries,
     subjects_of_members,
@@ -51,7 +53,7 @@ from imgnom.custody.vault.public import find_subject
 from imgnom.web.requests import Request
 
 __all__ = [
-    "STAFF_IDLE", "STAFF_ROLES", "CodeWrong", "LoginWrong", "MailRefused", "MailServerAway", "MailboxTaken", "MemberCard", "MemberError", "NicknameTaken", "UsernameTaken",
+    "EMPTIED", "STAFF_IDLE", "STAFF_ROLES", "WITHHELD", "CodeWrong", "LoginWrong", "MailRefused", "MailServerAway", "MailboxTaken", "MemberCard", "MemberError", "NicknameTaken", "UsernameTaken",
     "begin_email_change", "canonical_username", "change_nickname", "check_email", "check_nickname", "confirm_email_change", "create_confirmed_member",
     "create_staff", "deliver_mail", "destroy_codes", "destroy_letters", "destroy_registrations", "destroy_sessions", "drop_dead_registrations",
     "drop_entries", "due_codes", "due_letters", "due_registrations", "due_sessions", "end_all_sessions", "end_session", "fence_registrations", "held_dates",

@@ -1,7 +1,7 @@
 """Making, opening and destroying data keys."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NewType
 
@@ -19,6 +19,8 @@ from imgnom.policy.public import Actor
 
 # A question may not carry more values than the smallest store takes.
 ASKED_AT_ONCE = 1000
+# Behind the class of a key that was set free.
+LEFT = "-left"
 KeyId = NewType("KeyId", str)
 
 
@@ -31,6 +33,34 @@ def create_key(*, owner: str, klass: str, now: datetime) -> KeyId:
         wrapped = hazmat.wrap(kek_of(epoch), hazmat.new_key())
         DataKey.objects.create(key_id=key_id, owner=owner, klass=klass, wrapped=wrapped, epoch=epoch, made_at=now)
     return KeyId(key_id)
+
+
+def create_keys(owners: Iterable[str], *, klass: str, now: datetime) -> list[str]:
+    """A new key for each; the owners."""
+    made = list(owners)
+    with transaction.atomic(using="keys"):
+        hold_lock("keys", TURN_LOCK, shared=True)
+        epoch = current_epoch()
+        kek = kek_of(epoch)
+        DataKey.objects.bulk_create(
+            DataKey(
+                key_id=secrets.token_hex(16), owner=owner, klass=klass, wrapped=hazmat.wrap(kek, hazmat.new_key()), epoch=epoch, made_at=now
+            )
+            for owner in made
+        )  # fmt: skip
+    return made
+
+
+def opened_keys(owners: Sequence[str], klass: str) -> dict[str, tuple[str, hazmat.DataKey]]:
+    """Owner → (name, opened key), of those who have one of this class. Raises KeyringMissing, KeyringWrong."""
+    rows = DataKey.objects.filter(owner__in=owners, klass=klass).order_by("-made_at", "-pk")
+    return {owner: (key_id, open_key(key_id)) for key_id, owner in rows.values_list("key_id", "owner")}
+
+
+def set_keys_free(owner: str, klass: str) -> None:
+    """The keys of this class open what they opened, and belong to nobody from now on."""
+    for key in DataKey.objects.filter(owner=owner, klass=klass):
+        DataKey.objects.filter(pk=key.pk).update(owner=secrets.token_hex(13), klass=f"{klass}{LEFT}")
 
 
 # Written out: the ORM takes longer to compose it than a store to answer it, and every reading asks it.

@@ -8,6 +8,7 @@ from imgnom.custody.keys.data_keys import (
     any_alive,
     count_revived,
     create_key,
+    create_keys,
     destroy_keys,
     find_key,
     find_or_create_key,
@@ -16,6 +17,8 @@ from imgnom.custody.keys.data_keys import (
     keys_of_many,
     keys_status,
     open_key,
+    opened_keys,
+    set_keys_free,
 )
 from imgnom.custody.keys.epochs import TurnReport, check_keyring, ensure_keyring, last_turn, turn_epoch
 from imgnom.custody.keys.errors import (
@@ -67,6 +70,7 @@ __all__ = [
     "copy_status",
     "count_revived",
     "create_key",
+    "create_keys",
     "derive",
     "destroy_keys",
     "destroyed_ids",
@@ -78,15 +82,18 @@ __all__ = [
     "keyed_digest",
     "keyring_fingerprints",
     "keys_by_owner",
-    "keys_of", "keys_of_many",
+    "keys_of",
+    "keys_of_many",
     "keys_status",
     "last_turn",
     "move_copy",
     "open_key",
+    "opened_keys",
     "opens_today",
     "read_copy",
     "read_key",
     "sealed_size",
+    "set_keys_free",
     "store_facts",
     "turn_epoch",
-]  # fmt: skip
+]

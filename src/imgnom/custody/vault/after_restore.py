@@ -19,6 +19,11 @@ def hold_indexed_name(subject: str, item: str, *, starts_at: datetime, until: da
         )
 
 
+def hold_digest(item: str, digest: str, *, starts_at: datetime, until: datetime | None) -> None:
+    """The same for a name of which a copy kept the digest beside it."""
+    HeldName.objects.get_or_create(item=item, digest=digest, defaults={"starts_at": starts_at, "ends_at": until})
+
+
 def drop_dead_values() -> int:
     """Values whose key is gone, and whatever else is kept of subjects without a key; how many rows."""
     keys, subjects = alive_ids(), alive_owners(SUBJECT)

@@ -6,7 +6,7 @@ kept apart then cannot be sealed a second time, because its live key is gone.
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from imgnom.custody.archive.public import archived_facts
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import alive_owners
 from imgnom.custody.ledger.public import KeptReceipt, kept_receipts, make_number
-from imgnom.custody.vault.public import SUBJECT, fence_subject, hold_indexed_name, hold_name
+from imgnom.custody.vault.public import SUBJECT, fence_subject, hold_digest, hold_indexed_name, hold_name
 from imgnom.policy.public import Choice, ends_at
 from imgnom.procedures.retention.models import Withdrawal
 from imgnom.procedures.retention.run_due import end_archive
@@ -28,8 +28,10 @@ from imgnom.procedures.retention.withdraw_member import settle_posts
 AGAIN = "archived"
 
 
-def replay_withdrawals(leaves: Iterable[dict[str, Any]], *, now: datetime) -> int:
+def replay_withdrawals(leaves: Iterable[dict[str, Any]], held: Mapping[int, str], *, now: datetime) -> int:
     """Who left after the copy was made is on the way out again; `leaves` are the acts of leaving since. How many.
+
+    `held` are the digests of nicknames that nobody can read any more, by member.
 
     What is left to do is a withdrawal under way like any other.
     """
@@ -42,7 +44,7 @@ def replay_withdrawals(leaves: Iterable[dict[str, Any]], *, now: datetime) -> in
     for subject, member_id in subjects_of_members().items():
         if subject in said or subject not in alive:
             leaf = said.get(subject)
-            again += _leave_again(member_id, subject, leaf, receipts.get(leaf["id"]) if leaf else None, now)
+            again += _leave_again(member_id, subject, leaf, receipts.get(leaf["id"]) if leaf else None, held, now)
     for leaf_id, receipt in receipts.items():
         _bring_back(receipt, by_leaf.get(leaf_id))
     _fence_letters(alive, now)
@@ -70,7 +72,12 @@ def _go_behind_the_archive(row: Withdrawal) -> None:
 
 
 def _leave_again(
-    member_id: int, subject: str, leaf: dict[str, Any] | None, receipt: KeptReceipt | None, now: datetime
+    member_id: int,
+    subject: str,
+    leaf: dict[str, Any] | None,
+    receipt: KeptReceipt | None,
+    held: Mapping[int, str],
+    now: datetime,
 ) -> int:
     """0 for somebody whom the copy itself holds as leaving."""
     if Withdrawal.objects.filter(member_id=member_id).exists():
@@ -82,7 +89,11 @@ def _leave_again(
     until = ends_at(policy.records["freed_names"], left_at, policy.zone)
     fence_subject(subject, now=now)
     hold_indexed_name(subject, "username", starts_at=left_at, until=until)
-    hold_name("nickname", nickname_key(nickname), starts_at=left_at, until=None if choice == "keep" else until)
+    name_until = None if choice == "keep" else until
+    if member_id in held:
+        hold_digest("nickname", held[member_id], starts_at=left_at, until=name_until)
+    else:
+        hold_name("nickname", nickname_key(nickname), starts_at=left_at, until=name_until)
     row = Withdrawal(
         number=make_number("R", 5), member_id=member_id, subject=subject, choice=choice, lines=[], leaves=[leaf["id"]] if leaf else [],
         policy_digest=policy.digest, archive_ref=secrets.token_hex(13), letter=secrets.token_hex(13), starts_at=left_at,

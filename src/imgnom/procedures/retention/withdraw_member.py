@@ -55,6 +55,7 @@ from imgnom.custody.vault.public import (
     destroy_subject,
     held_items,
     hold_name,
+    leave_copied,
 )
 from imgnom.custody.vault.reveal import reveal_items
 from imgnom.policy.public import SYSTEM, Actor, Choice, Item, LeavingFacts, WithdrawalPlan, ends_at, plan_withdrawal
@@ -228,6 +229,7 @@ def _archive(row: Withdrawal, now: datetime, _deadline: float | None) -> bool:
         language=row.language,
         facts={"number": row.number},
     )
+    leave_copied(subject, row.choice)
     begin_destruction(subject, now=now, by=SYSTEM, clause="A4.2")
     kept = [line for line in row.lines if line["outcome"] == "archived"]
     values = _values(subject, member_id, row.starts_at, {i for line in kept for i in line["items"]}, now)
@@ -270,6 +272,7 @@ def _values(subject: str, member_id: int, left_at: datetime, wanted: set[str], n
 
 def _destroy_keys(row: Withdrawal, now: datetime, _deadline: float | None) -> bool:
     pseudonymise_consents(str(row.subject), now=row.starts_at)
+    leave_copied(str(row.subject), row.choice)  # a backup may have come between
     destroy_subject(str(row.subject), now=now, by=SYSTEM, clause="A4.2")
     return _save(row, state="keyless")
 

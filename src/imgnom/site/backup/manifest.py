@@ -16,7 +16,7 @@ from imgnom.custody.ledger.public import Standing, holds_bytes, sign_bytes
 from imgnom.custody.store_copies import digest_of
 from imgnom.site.backup.errors import RestoreRefused
 
-FORMAT = "imgnom backup 1"
+FORMAT = "imgnom backup 2"
 NAME = "manifest.json"
 # In this order: what is destroyed meanwhile is dead in the keys, which come last, and known to the ledger.
 DATA_STORES = ("default", "logs", "vault", "archive", "ledger")

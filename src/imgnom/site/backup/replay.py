@@ -1,6 +1,6 @@
 """After a set took its place and before the doors open: everything that ended since ends again (A4.2, F18).
 
-The newest keys and the newest ledger know more than the rest. Order: keys said to be destroyed → entries of the past
+The newest keys and the newest ledger know more than the rest. Order: keys said to be destroyed → words → entries of the past
 (sessions, codes, letters) → pictures and comments → members who left, by their choice → consents taken back → values,
 entries and days without a key → what is held of nobody → keys that nothing hangs on → files without a row → retention to
 now, the turn of the epoch → the ledger and the stores proven. Every step may be repeated.
@@ -9,6 +9,7 @@ now, the turn of the epoch → the ledger and the stores proven. Every step may 
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from imgnom.community.comments.public import delete_picture, discard_comment, remove_comment_by_staff
 from imgnom.community.images.public import (
@@ -48,11 +49,12 @@ from imgnom.custody.ledger.public import (
     verify_ledger,
 )
 from imgnom.custody.outbox.public import record_act
-from imgnom.custody.vault.public import FILE, SUBJECT, destroy_subject, drop_dead_values, known_subjects
+from imgnom.custody.vault.public import FILE, NAME, SUBJECT, WORDS, destroy_subject, drop_dead_values, known_subjects
 from imgnom.policy.public import SYSTEM
 from imgnom.procedures.retention.public import end_lost_archives, replay_withdrawals, run_due, subjects_leaving
 from imgnom.site.backup.errors import RestoreRefused
 from imgnom.site.backup.manifest import Manifest
+from imgnom.site.backup.words import bring_words_back
 from imgnom.site.invariants import check_invariants
 from imgnom.site.models import WorkLease
 
@@ -79,7 +81,7 @@ class Replayed:
     archives: int
 
 
-def replay(manifest: Manifest, destroyed: Collection[str], *, now: datetime, tell: Tell) -> Replayed:
+def replay(manifest: Manifest, destroyed: Collection[str], words_file: Path, *, now: datetime, tell: Tell) -> Replayed:
     """The restored site is as far as the newest keys and ledger are. Raises RestoreRefused when it cannot be proven."""
     tell("opening every key")
     try:
@@ -92,10 +94,12 @@ def replay(manifest: Manifest, destroyed: Collection[str], *, now: datetime, tel
 
     tell("replaying destructions")
     keys = destroy_keys(set(destroyed) | keys_said_destroyed(), now=now, by=SYSTEM, clause="A4.2")
+    tell("opening the words of everybody who is still here")
+    nicknames = bring_words_back(words_file)
     entries = drop_entries(now=now) + drop_dead_registrations(alive_owners(SUBJECT), now=now)
     pictures, hidden = _pictures(manifest.ledger_from, now), _visibility(manifest.ledger_from)
     comments = _comments(manifest.ledger_from, now)
-    members = replay_withdrawals(acts_from(manifest.ledger_from, acts={"withdraw"}), now=now)
+    members = replay_withdrawals(acts_from(manifest.ledger_from, acts={"withdraw"}), nicknames, now=now)
     consents = _consents(manifest.ledger_from, now)
     rows = drop_dead_values() + drop_dead_entries() + drop_dead_days()
     archives = end_lost_archives(now=now)
@@ -180,7 +184,7 @@ def _strangers(now: datetime) -> int:
 def _idle_keys(now: datetime) -> int:
     """Keys of people, pictures, days and entries that came after the copy, and of which nothing is here."""
     subjects = set(subjects_of_members()) | subjects_of_registrations() | subjects_leaving()
-    wanted = {SUBJECT: subjects, FILE: file_owners(), ARCHIVE: archive_owners()}
+    wanted = {SUBJECT: subjects, WORDS: subjects, NAME: subjects, FILE: file_owners(), ARCHIVE: archive_owners()}
     idle = [
         key_id
         for klass, owners in wanted.items()

@@ -42,6 +42,7 @@ from imgnom.custody.ledger.public import (
     witnessed_roots,
 )
 from imgnom.custody.store_copies import CopyBroken, copy_name, digest_of, erase, install_store, sync_file, sync_folder
+from imgnom.site.backup import words
 from imgnom.site.backup.errors import RestoreRefused
 from imgnom.site.backup.manifest import DATA_STORES, Manifest, ensure_set_whole, read_manifest, schema_now, sets_in
 from imgnom.site.backup.replay import Replayed, replay
@@ -103,7 +104,7 @@ def restore_site(
             move_copy(Path(plan.keys_file).parent)
         _say(plan, "replay")
         since = Counter(leaf["act"] for leaf in acts_from(manifest.ledger.size, acts=None))
-        replayed = replay(manifest, _known_destroyed(), now=now, tell=tell)
+        replayed = replay(manifest, _known_destroyed(), _ready() / words.FILE, now=now, tell=tell)
         _clear_away()
         half_restored(_home()).unlink()
         sync_folder(_home())
@@ -160,6 +161,8 @@ def _whole(one: Path, tell: Tell) -> Manifest:
     manifest = read_manifest(one)
     tell(f"reading {len(manifest.files)} files of {one.name}")
     ensure_set_whole(one, manifest)
+    if words.FILE not in manifest.files:
+        raise RestoreRefused(f"{one} holds no {words.FILE}.")
     for alias in DATA_STORES:
         if copy_name(alias) not in manifest.files:
             raise RestoreRefused(
@@ -321,8 +324,7 @@ def _wanted_stores(plan: Plan) -> list[str]:
 def _lay_ready(one: Path, manifest: Manifest, plan: Plan, tell: Tell) -> None:
     """Copies of the stores lie in the home, sound: from here on the set may be unplugged."""
     tell("laying the stores ready")
-    for alias in _wanted_stores(plan):
-        name = copy_name(alias)
+    for name in (*map(copy_name, _wanted_stores(plan)), words.FILE):
         _bring(one / name, _ready() / name, manifest.files[name])
     if plan.keys == COPY:
         source = Path(plan.keys_file)

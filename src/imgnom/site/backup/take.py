@@ -21,6 +21,7 @@ from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import CopyFacts, CopyUnusable, copy_keys, destroyed_ids, keyring_fingerprints
 from imgnom.custody.ledger.public import Standing, held_still, make_checkpoint, sequence, standing
 from imgnom.custody.store_copies import CopyBroken, copy_name, copy_store, digest_of, erase, sync_file, sync_folder
+from imgnom.site.backup import words
 from imgnom.site.backup.errors import BackupRefused, RestoreRefused
 from imgnom.site.backup.manifest import (
     DATA_STORES,
@@ -92,7 +93,7 @@ def _take(folder: Path, keys_folder: Path, now: datetime, tell: Tell) -> Taken:
     sequence(now=now)
     ledger_from, schema = standing().size, {alias: schema_now(alias) for alias in DATA_STORES}
 
-    _copy(partial, "default", files, tell)
+    _copy_words(partial, files, now, tell)
     linked = _copy_originals(folder, partial, files, tell)
     for alias in ("logs", "vault", "archive"):
         _copy(partial, alias, files, tell)
@@ -114,6 +115,14 @@ def _take(folder: Path, keys_folder: Path, now: datetime, tell: Tell) -> Taken:
     return Taken(
         folder / name, set_id, now, len(files), size, linked, removed, keys_folder, on_one_disk(folder, keys_folder)
     )
+
+
+def _copy_words(partial: Path, files: Files, now: datetime, tell: Tell) -> None:
+    tell(f"copying the store {words.STORE}, its words sealed")
+    name = copy_name(words.STORE)
+    words.copy_without_words(partial, name, now=now)
+    for made in (name, words.FILE):
+        files[made] = digest_of(partial / made)
 
 
 def _copy(partial: Path, alias: str, files: Files, tell: Tell) -> None:

@@ -90,12 +90,14 @@ def backs_up(stage: Stage) -> None:
     secrets: dict[str, Canary] = {name: max(content.split(), key=len) for name, content in ring.items() if content}
     sealed: dict[str, Canary] = {}
     for person in stage.people.values():
-        sealed |= person.sealed() | person.hidden()
+        sealed |= person.sealed() | person.hidden() | person.private()
+        if not person.receipt:  # what somebody left behind for everybody is nobody's any more
+            sealed |= person.published()
     found = stage.hunt(secrets | sealed, under=places.root)
     stage.prove(
         "I9 A1.1",
         ring and not found,
-        "a backup holds no key of the keyring and no value in plain",
+        "a backup holds no key of the keyring, no value and no word of anybody in plain",
         f"found {found[:3]}",
     )
 
@@ -233,7 +235,7 @@ def _spoil(stage: Stage, places: Places) -> None:
         bring_back(places.newest / "vault.sqlite3", places.store("vault"), "vault_sealedvalue")
     if "restore-sessions" in stage.sabotage:
         for table in SESSIONS:
-            bring_back(places.newest / "default.sqlite3", places.store("default"), table)
+            bring_back(stage.old_copy / "db" / "default.sqlite3", places.store("default"), table)
     if "restore-ledger" in stage.sabotage:
         last = max(map(int, _rows(places.newest / "ledger.sqlite3", "SELECT size FROM ledger_checkpoint")))
         with closing(sqlite3.connect(places.store("ledger"))) as store, store:
