@@ -151,9 +151,16 @@ def _drain(waiting: Iterable[str], token: int) -> int:
             added += _append_batch(rows, token) if rows else 0
             for alias, of_one in found.items():
                 if of_one:
-                    Outbox.objects.using(alias).filter(id__in=[row.id for row in of_one]).delete()
+                    _take_out(alias, [row.id for row in of_one])
             stores = [alias for alias, of_one in found.items() if len(of_one) == BATCH]
     return added
+
+
+def _take_out(alias: str, numbers: list[int]) -> None:
+    """Written out: nothing hangs on an act that waits, and the ORM would look for it each time."""
+    places = ", ".join(["%s"] * len(numbers))
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"DELETE FROM {Outbox._meta.db_table} WHERE id IN ({places})", numbers)  # noqa: S608 - a name of ours
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A second copy of every receipt, beside the acts it speaks of: a restored site answers for it too (A4.2, I6)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -27,13 +27,10 @@ class KeptReceipt:
 
 def keep_receipt(receipt: KeptReceipt) -> None:
     """The receipt's facts as they are now; saying them twice changes nothing."""
-    Receipt.objects.update_or_create(
-        number=receipt.number,
-        defaults={
-            "choice": receipt.choice, "language": receipt.language, "state": receipt.state, "lines": receipt.lines, "policy_digest": receipt.policy_digest,
-            "archive_ref": receipt.archive_ref, "letter": receipt.letter, "leaves": receipt.leaves, "certificates": receipt.certificates,
-            "starts_at": receipt.starts_at,
-        },
+    facts = {field.name: getattr(receipt, field.name) for field in fields(receipt)}
+    # One statement: a leaving tells it four times.
+    Receipt.objects.bulk_create(
+        [Receipt(**facts)], update_conflicts=True, unique_fields=["number"], update_fields=[name for name in facts if name != "number"]
     )  # fmt: skip
 
 

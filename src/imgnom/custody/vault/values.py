@@ -148,8 +148,11 @@ def decoy_subject(item: str, canonical: str, *, now: datetime) -> SubjectId:
 
 
 def hold_name(item: str, canonical: str, *, starts_at: datetime, until: datetime | None) -> None:
-    HeldName.objects.update_or_create(
-        item=item, digest=blind_digest(item, canonical), defaults={"starts_at": starts_at, "ends_at": until}
+    HeldName.objects.bulk_create(
+        [HeldName(item=item, digest=blind_digest(item, canonical), starts_at=starts_at, ends_at=until)],
+        update_conflicts=True,
+        unique_fields=["item", "digest"],
+        update_fields=["starts_at", "ends_at"],
     )
 
 
@@ -229,10 +232,11 @@ def is_fenced(subject: str) -> bool:
     return bool(_FENCE(subject))
 
 
-def destroy_subject(subject: str, *, now: datetime, by: Actor, clause: str) -> DestroyedSubject:
+def destroy_subject(subject: str, *, now: datetime, by: Actor, clause: str, compacts: bool = True) -> DestroyedSubject:
     """Intent, fence, keys and indexes, rows, in this order; repeating it finishes what a kill left (A4.2).
 
-    The keys are those of the intent, so that a repetition still names what the first time destroyed.
+    The keys are those of the intent, so that a repetition still names what the first time destroyed. Who says that
+    nothing is to be compacted does it a moment later.
     """
     key_ids = begin_destruction(subject, now=now, by=by, clause=clause)
     items = tuple(
@@ -246,6 +250,6 @@ def destroy_subject(subject: str, *, now: datetime, by: Actor, clause: str) -> D
         LastUse.objects.filter(subject=subject).delete()
         Correction.objects.filter(subject=subject).delete()
         record_act(store="vault", act="destroy_subject", clause=clause, by=by, now=now, subject=subject, items=items)
-    for alias in ("keys", "vault"):
+    for alias in ("keys", "vault") if compacts else ():
         compact(alias)
     return DestroyedSubject(key_ids, items)

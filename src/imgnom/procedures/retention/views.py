@@ -16,7 +16,7 @@ from imgnom.procedures.retention.errors import AlreadyWithdrawn
 from imgnom.procedures.retention.models import Withdrawal
 from imgnom.procedures.retention.receipts import find_receipt, proofs_for, receipt_facts
 from imgnom.procedures.retention.shown import shown_plan, shown_receipt
-from imgnom.procedures.retention.withdraw_member import facts_for, number_of_press, plan_for, withdraw_member
+from imgnom.procedures.retention.withdraw_member import number_of_press, plans_for, withdraw_member
 from imgnom.web.address import client_address, limit_key
 from imgnom.web.guards import step_up_required
 from imgnom.web.requests import MemberRequest, Request
@@ -54,9 +54,9 @@ def _withdraw(request: MemberRequest) -> HttpResponse:
         request.session[RECEIPT] = number
         return see_other(f"/receipt/{number}")
     asked = request.method == "POST"
-    plans = {choice: plan_for(request.member.pk, choice=choice, now=request.now) for choice in CHOICES}
+    facts, plans = plans_for(request.member.pk, now=request.now)
     picture = newest_public_picture(request.member.pk)
-    context = shown_plan(plans, facts_for(request.member.pk, now=request.now)) | {
+    context = shown_plan(plans, facts) | {
         "picture": picture,
         "thumbnail": f"/media/{picture.public_id}/thumbnail" if picture else "",
         "press": secrets.token_urlsafe(18),

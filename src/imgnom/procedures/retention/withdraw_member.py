@@ -58,7 +58,17 @@ from imgnom.custody.vault.public import (
     leave_copied,
 )
 from imgnom.custody.vault.reveal import reveal_items
-from imgnom.policy.public import SYSTEM, Actor, Choice, Item, LeavingFacts, WithdrawalPlan, ends_at, plan_withdrawal
+from imgnom.policy.public import (
+    CHOICES,
+    SYSTEM,
+    Actor,
+    Choice,
+    Item,
+    LeavingFacts,
+    WithdrawalPlan,
+    ends_at,
+    plan_withdrawal,
+)
 from imgnom.procedures.retention.errors import AlreadyWithdrawn, LeaseLost
 from imgnom.procedures.retention.models import Withdrawal
 from imgnom.procedures.retention.receipts import copy_receipt
@@ -78,8 +88,14 @@ USUAL = ("username", "email", "nickname", "password", "second_factor", "confirma
 
 
 def plan_for(member_id: int, *, choice: Choice, now: datetime) -> WithdrawalPlan:
-    """What leaving now would do, for the page and for the act."""
+    """What leaving now would do."""
     return plan_withdrawal(policy_in_force(), facts_for(member_id, now=now), choice=choice, now=now)
+
+
+def plans_for(member_id: int, *, now: datetime) -> tuple[LeavingFacts, dict[Choice, WithdrawalPlan]]:
+    """What is held, and what leaving now would do by each choice."""
+    facts, policy = facts_for(member_id, now=now), policy_in_force()
+    return facts, {choice: plan_withdrawal(policy, facts, choice=choice, now=now) for choice in CHOICES}
 
 
 def facts_for(member_id: int, *, now: datetime) -> LeavingFacts:
@@ -182,7 +198,8 @@ def resume_withdrawal(number: str, *, now: datetime, seconds: float | None = Non
                 return False
         return True
     finally:
-        Withdrawal.objects.filter(pk=row.pk, lease_token=row.lease_token).update(leased_until=0)
+        if row.leased_until:
+            Withdrawal.objects.filter(pk=row.pk, lease_token=row.lease_token).update(leased_until=0)
 
 
 def resume_withdrawals(*, now: datetime, seconds: float | None = None) -> int:
@@ -207,14 +224,14 @@ def _take(number: str) -> Withdrawal | None:
         return Withdrawal.objects.get(number=number)
 
 
-def _save(row: Withdrawal, **changes: Any) -> bool:
-    """The changes stand, if the lease is still ours. Raises LeaseLost."""
+def _save(row: Withdrawal, *, copied: bool = False, **changes: Any) -> bool:
+    """The changes stand, if the lease is still ours; `copied` where the receipt's copy says so already. Raises LeaseLost."""
     mine = Withdrawal.objects.filter(pk=row.pk, lease_token=row.lease_token)
-    if not mine.update(leased_until=time.time() + LEASE_SECONDS, **changes):
+    if not mine.update(**{"leased_until": time.time() + LEASE_SECONDS} | changes):
         raise LeaseLost(row.number)
     for name, value in changes.items():
         setattr(row, name, value)
-    if row.state in COPIED_IN:
+    if row.state in COPIED_IN and not copied:
         copy_receipt(row)
     return True
 
@@ -273,7 +290,7 @@ def _values(subject: str, member_id: int, left_at: datetime, wanted: set[str], n
 def _destroy_keys(row: Withdrawal, now: datetime, _deadline: float | None) -> bool:
     pseudonymise_consents(str(row.subject), now=row.starts_at)
     leave_copied(str(row.subject), row.choice)  # a backup may have come between
-    destroy_subject(str(row.subject), now=now, by=SYSTEM, clause="A4.2")
+    destroy_subject(str(row.subject), now=now, by=SYSTEM, clause="A4.2", compacts=False)  # `_forget` does, all of them
     return _save(row, state="keyless")
 
 
@@ -344,7 +361,7 @@ def _forget(row: Withdrawal, now: datetime, _deadline: float | None) -> bool:
     """The copy says done first: nobody comes back to a row that has forgotten whom it was about."""
     row.state = "done"
     copy_receipt(row)
-    _save(row, state="done", subject=None, member_id=None, file_keys=[])
+    _save(row, copied=True, state="done", subject=None, member_id=None, file_keys=[], leased_until=0)
     compact_stores()
     if sequence(now=now):
         make_checkpoint(now=now)
