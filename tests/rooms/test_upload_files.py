@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from PIL import Image as Picture
 from PIL import ImageCms, ImageOps, ImageSequence
@@ -26,10 +27,12 @@ from imgnom.community.images.errors import NotAPicture
 from imgnom.community.images.jail import LOADERS, MIN_VERSION, Refused, why_not
 from imgnom.community.images.models import Image
 from imgnom.community.images.public import zip_of
-from imgnom.community.images.take_in import media_path
+from imgnom.community.images.take_in import made_of, media_path
 from imgnom.community.members.public import MemberCard, create_confirmed_member
-from imgnom.custody.vault.public import destroy_file_keys
-from imgnom.policy.public import SYSTEM
+from imgnom.custody.keys.public import alive_owners
+from imgnom.custody.vault.public import FILE, destroy_file_keys
+from imgnom.policy.public import SYSTEM, Actor
+from imgnom.procedures.retention.public import withdraw_member
 from imgnom.site.clock import set_clock
 from imgnom.site.serve import ensure_decoder
 from imgnom.web import uploads
@@ -770,3 +773,24 @@ def test_an_avif_that_would_need_too_much_room_is_refused_in_words(client: Clien
     answer = send(client, ("a.avif", large + b"\0" * 40_000))
     assert answer.status_code == 422
     assert "24 million" in answer.json()["files"][0]["error"]
+
+
+# ── the owner leaves meanwhile ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.clause("A3.2①", "A7.4")
+@pytest.mark.parametrize("json", [True, False])
+def test_a_picture_whose_owner_left_while_it_was_opened_is_not_kept_and_the_answer_says_so(
+    client: Client, author: MemberCard, now: datetime, monkeypatch: pytest.MonkeyPatch, json: bool
+) -> None:
+    def opened_slowly(*arguments: Any) -> Any:
+        withdraw_member(author.id, choice="delete", by=Actor("member", author.subject), now=now)
+        return made_of(*arguments)
+
+    monkeypatch.setattr("imgnom.community.images.take_in.made_of", opened_slowly)
+    answer = send(client, ("a.jpg", files.jpeg_with_canaries()), json=json)
+    assert answer.status_code == 410
+    assert "You left meanwhile" in answer.content.decode()
+    assert not Image.objects.exists()
+    assert [path for path in Path(settings.IMGNOM.media_root).rglob("*") if path.is_file()] == []
+    assert not alive_owners(FILE)

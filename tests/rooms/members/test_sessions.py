@@ -42,6 +42,21 @@ def test_a_session_gets_a_new_id_when_somebody_signs_in(home: Path, now: datetim
 
 
 @pytest.mark.clause("A2.2c")
+def test_the_token_of_forms_is_another_one_once_somebody_is_signed_in(home: Path, now: datetime) -> None:
+    """Whoever could plant a token before cannot use it for the member's forms afterwards."""
+    join(home, now)
+    client = Client(enforce_csrf_checks=True)
+    client.get("/login")
+    planted = client.cookies["imgnom_csrf"].value
+    form = {"login": FIELDS["username"], "password": PASSWORD, "csrfmiddlewaretoken": planted}
+    assert client.post("/login", form).status_code == 303
+    fresh = client.cookies["imgnom_csrf"].value
+    assert fresh != planted
+    assert client.post("/logout", {"csrfmiddlewaretoken": planted}).status_code == 403
+    assert client.post("/logout", {"csrfmiddlewaretoken": fresh}).status_code == 303
+
+
+@pytest.mark.clause("A2.2c")
 def test_sessions_are_listed_with_their_device_and_ended_one_by_one_or_all(home: Path, now: datetime) -> None:
     here = join(home, now, client=browser(DESK))
     phone, other = browser(PHONE), browser(DESK)

@@ -1,4 +1,6 @@
-"""PictureError: PictureTooLarge (413), WrongType (415), NotAPicture (422), NoDecoder (503, the site's fault), Busy (503)."""
+"""PictureError: OwnerGone (410), PictureTooLarge (413), WrongType (415), NotAPicture (422), NoDecoder (503, the site's fault),
+Busy (503).
+"""
 
 
 class PictureError(Exception):
@@ -19,6 +21,12 @@ class NotAPicture(PictureError):
 
 class NoDecoder(PictureError):
     status = 503
+
+
+class OwnerGone(PictureError):
+    """Whoever sent it left while it was being opened; nothing of it is kept."""
+
+    status = 410
 
 
 class Busy(PictureError):

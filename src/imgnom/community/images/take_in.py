@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from imgnom.community.images.decode import Made, decode
-from imgnom.community.images.errors import NotAPicture, PictureTooLarge, WrongType
+from imgnom.community.images.errors import NotAPicture, OwnerGone, PictureTooLarge, WrongType
 from imgnom.community.images.jail import FORMATS, SIZES
 from imgnom.community.images.models import Image, ImageTag, Tag
 from imgnom.community.images.strip import STRIP, Clean, NotThisFormat, TooMuch, sniff
@@ -109,7 +109,7 @@ def upload_file(
     subject: str | None = None,
     now: datetime,
 ) -> Taken:
-    """A picture stands in both sizes. Raises PictureTooLarge, WrongType, NotAPicture."""
+    """A picture stands in both sizes. Raises PictureTooLarge, WrongType, NotAPicture, NoDecoder, Busy, OwnerGone."""
     kind = check_upload(content)
     clean = clean_of(content, kind)
     made = made_of(clean, kind)
@@ -119,23 +119,25 @@ def upload_file(
     for (size, shown_as), shown in made.files.items():
         write_file(media_path("derived", token, size, shown_as), shown)
     thumbnail, preview = made.sizes["thumbnail"], made.sizes["preview"]
-    with transaction.atomic():
-        image = Image.objects.create(
+    row = Image(
             public_id=public_id, author_id=by_member, title=title[:200], description=description[:5000], alt=alt[:1000], visibility=visibility,
             format=kind, bytes=len(kept), width=made.width, height=made.height, frames=made.frames, thumbnail_width=thumbnail[0],
             thumbnail_height=thumbnail[1], preview_width=preview[0], preview_height=preview[1], removed=list(removed), media_token=token,
             placeholder=made.placeholder, lookalike=made.lookalike, created_at=now,
-        )  # fmt: skip
-        set_tags(image, tags)
-        record_act(
-            store="default",
-            act="upload",
-            clause="A2.1",
-            by=Actor("member", subject),
-            now=now,
-            subject=subject,
-            items=["image_file", "image_lookalike"],
-        )
+    )  # fmt: skip
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+            set_tags(row, tags)
+            record_act(
+                store="default", act="upload", clause="A2.1", by=Actor("member", subject), now=now, subject=subject,
+                items=["image_file", "image_lookalike"],
+            )  # fmt: skip
+    except IntegrityError:
+        if Image._meta.get_field("author").related_model._default_manager.filter(pk=by_member).exists():
+            raise
+        destroy_files([row], now=now, by=SYSTEM, clause="A4.2")
+        raise OwnerGone from None
     return Taken(public_id, removed)
 
 

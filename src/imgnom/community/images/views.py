@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from imgnom.community.images.again import display_size
 from imgnom.community.images.embed import embed_of, file_urls, page_url
-from imgnom.community.images.errors import Busy, NoDecoder, NotAPicture, PictureError, PictureTooLarge
+from imgnom.community.images.errors import Busy, NoDecoder, NotAPicture, OwnerGone, PictureError, PictureTooLarge
 from imgnom.community.images.forms import VISIBILITIES, PictureForm, errors_by_field
 from imgnom.community.images.models import Image
 from imgnom.community.images.public import change_words, original_of, upload_file
@@ -122,7 +122,7 @@ def _refused(name: str, error: PictureError) -> dict[str, Any]:
 
 
 def _take(request: MemberRequest, file: "UploadedFile[bytes]", words: dict[str, str]) -> dict[str, Any]:
-    """What became of one file. Raises PictureError."""
+    """What became of one file. Raises PictureError; OwnerGone, when whoever sent it left meanwhile."""
     if getattr(file, "over_all", False):
         raise PictureTooLarge("together")
     if (file.size or 0) > MAX_BYTES:
@@ -132,7 +132,10 @@ def _take(request: MemberRequest, file: "UploadedFile[bytes]", words: dict[str, 
         tags=words["tags"], visibility=words["visibility"] or "public", by_member=request.member.pk, subject=request.member.subject,
         now=request.now,
     )  # fmt: skip
-    return _facts(one_line(file.name or "")[:200], Image.objects.get(public_id=taken.public_id))
+    image = Image.objects.filter(public_id=taken.public_id).first()
+    if image is None:  # it stood for a moment, and left with its owner
+        raise OwnerGone
+    return _facts(one_line(file.name or "")[:200], image)
 
 
 def _upload_page(request: Request, form: PictureForm, status: int = 200, **context: Any) -> HttpResponse:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from imgnom.community.images.errors import Busy, NoDecoder, PictureError, PictureTooLarge, WrongType
+from imgnom.community.images.errors import Busy, NoDecoder, OwnerGone, PictureError, PictureTooLarge, WrongType
 from imgnom.community.images.take_in import MAX_BYTES
 from imgnom.web.uploads import MAX_HELD_BYTES
 from imgnom.web.words import say
@@ -68,6 +68,10 @@ _BUSY = say(
     ko="지금 다른 사진을 많이 다루고 있습니다. 잠시 뒤에 다시 올려 주세요.",
     en="Many other pictures are being worked on right now. Upload it again in a moment.",
 )
+_OWNER_GONE = say(
+    ko="그사이 회원탈퇴가 되어 이 사진은 남기지 않았습니다.",
+    en="You left meanwhile, so this picture was not kept.",
+)
 _NO_DECODER = say(
     ko="지금은 사진을 열 수 없습니다. 파일 탓이 아닙니다. 잠시 뒤 다시 올려 주세요.",
     en="Pictures cannot be opened just now. It is not your file: upload it again in a moment.",
@@ -91,6 +95,8 @@ def refusal_words(error: PictureError) -> str:
             return str(_TOGETHER if "together" in error.args else _TOO_LARGE)
         case NoDecoder():
             return str(_NO_DECODER)
+        case OwnerGone():
+            return str(_OWNER_GONE)
         case Busy():
             return str(_BUSY)
         case WrongType():

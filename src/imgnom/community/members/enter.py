@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.hashers import check_password, make_password
+from django.middleware.csrf import rotate_token
 
 from imgnom.community.members.codes import DAY_SECONDS
 from imgnom.community.members.devices import is_new_device
@@ -71,7 +72,8 @@ def has_second_factor(member: Member) -> bool:
 
 
 def start_session(request: Request, member: Member) -> None:
-    """A new session id; the session holds numbers only."""
+    """A new session id and a new token for forms; the session holds numbers only."""
+    rotate_token(request)
     now, agent = request.now, request.headers.get("User-Agent", "")
     request.session.flush()
     sid = secrets.token_hex(24)
