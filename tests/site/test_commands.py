@@ -145,7 +145,11 @@ def test_staff_are_added_once(site: Site) -> None:
 def test_check_and_doctor_are_green_on_a_sound_site(site: Site) -> None:
     checked = facts(site, "check")
     assert checked["ok"] is True
-    assert facts(site, "doctor")["ok"] is True
+    doctor = facts(site, "doctor")
+    assert doctor["ok"] is True
+    assert (
+        "nobody gets what people write there" in {row["what"]: row["words"] for row in doctor["findings"]}["addresses"]
+    )
     assert site.command("check").stdout.startswith("ok ")
     assert site.command("doctor").stdout.startswith("ok ")
 

@@ -26,6 +26,25 @@ def _decoder() -> dict[str, Any]:
     return {"what": "libvips", "ok": True, "words": f"{'.'.join(map(str, facts['version']))}, {walls}"}
 
 
+# Nobody can own these (RFC 2606).
+NOBODYS = (".example", ".invalid", ".test", ".localhost", "example.com", "example.net", "example.org")
+
+
+def _addresses() -> list[dict[str, Any]]:
+    """Where people are told to write. It is told and blamed on nobody: the policy file is the operator's to change."""
+    if trouble():
+        return []
+    policy = policy_in_force()
+    reached = dict.fromkeys(str(one) for one in (policy.operator["contact"].en, policy.officer["email"].en))
+    empty = [address for address in reached if address.casefold().endswith(NOBODYS)]
+    words = (
+        f"{', '.join(empty)} in the policy is an example: nobody gets what people write there"
+        if empty
+        else ", ".join(reached)
+    )
+    return [{"what": "addresses", "ok": True, "words": words}]
+
+
 def _backup() -> list[dict[str, Any]]:
     """A backup that was asked for once must go on, and the copy of the keys with it (F19)."""
     try:
@@ -71,6 +90,7 @@ def examine() -> dict[str, Any]:
             "words": trouble() or f"{policy_in_force().id} {policy_in_force().digest[:12]}",
         },
         {"what": "mode", "ok": True, "words": settings.IMGNOM.mode},
+        *_addresses(),
     ]
     try:
         check_keyring()
