@@ -177,3 +177,22 @@ def test_every_dependency_is_used(file: str, places: list[str]) -> None:
     for wanted in _wanted(file) - NAMELESS:
         names = _modules_of(wanted) | {wanted, wanted.replace("-", "_")}
         assert any(re.search(rf"\b{re.escape(name)}", text) for name in names), f"{file}: nothing uses {wanted}"
+
+
+ATTACKS = ("U1", "U2", "U3", "U4", "U5", "U6", "U7", "U8", "U9", "U11", "A1", "A2", "A3", "A6", "C1", "C2", "C3", "C4", "H1", "H2", "H3", "H4", "N1", "N2",
+           "N3", "N4", "R1", "D2", "D3", "D4")  # fmt: skip
+
+
+def test_every_attack_has_a_line_and_every_test_that_a_line_names_exists() -> None:
+    page = (ROOT / "docs/attacks.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([A-Z]\d+) \|(.*)\|$", page, flags=re.MULTILINE))
+    assert tuple(rows) == ATTACKS
+    there = {
+        f"{file.stem}::{name}"
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    }
+    for attack, row in rows.items():
+        named = set(re.findall(r"`(test_\w+::test_\w+)`", row))
+        assert named, f"{attack} names no test"
+        assert named <= there, f"{attack} names tests that are none: {named - there}"
