@@ -34,7 +34,10 @@ AT_ONCE, WAITING, WAIT_SECONDS = 2, 1, 0.3
 MAX_ANSWER_BYTES = 160 * 1024 * 1024
 _PIECE = 1024 * 1024
 # Each thread would take 64 MB of addresses for itself: on a machine of many cores no room is left to start them all.
-_ENVIRONMENT = {"PATH": "", "HOME": "/nonexistent", "MALLOC_ARENA_MAX": "2"}
+# Each child touches some 90 MB for the first and last time: in large pages, where the system has them, that costs a quarter less.
+_ENVIRONMENT = {
+    "PATH": "", "HOME": "/nonexistent", "MALLOC_ARENA_MAX": "2", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=33554432",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

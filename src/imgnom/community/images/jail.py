@@ -138,7 +138,8 @@ def work(
         facts["redrawn"] = len(redrawn)
     thumb = SIZES["thumbnail"] * 2
     first = shrink(pyvips, data, kind, thumb, 1, is_foreign=is_foreign) if frames > 1 else preview
-    thumbnail = first.thumbnail_image(thumb, height=thumb, size="down")
+    # In memory: four look at it, and each would make it anew.
+    thumbnail = first.thumbnail_image(thumb, height=thumb, size="down").copy_memory()
     jobs: list[tuple[str, str, Any]] = []
     for name, image in (("thumbnail", thumbnail), ("preview", preview)):
         frame_high = image.get("page-height") if frames > 1 and name == "preview" else image.height
