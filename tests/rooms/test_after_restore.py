@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from imgnom.procedures.retention import withdraw_member as steps
 from imgnom.procedures.retention.models import Withdrawal
 from imgnom.site.backup.manifest import Manifest
 from imgnom.site.backup.replay import replay
+from imgnom.site.backup.words import FILE
 from imgnom.site.clock import set_clock
 from imgnom.site.invariants import check_invariants
 from tests.rooms.test_withdrawal import leave, post, somebody
@@ -32,13 +34,20 @@ def _copy_of(now: datetime) -> Manifest:
     return Manifest("0" * 8, now, standing(), 0, 1, 1, "", {}, {}, {})
 
 
+def _no_words(folder: Path) -> Path:
+    """The words of a set in which nobody had written any."""
+    file = folder / FILE
+    file.touch()
+    return file
+
+
 @pytest.mark.clause("A4.2", "I6")
 @pytest.mark.parametrize("act", ["the ledger has the act", "the act was lost"])
 @pytest.mark.parametrize(
     "step", ["begin_destruction", "destroy_subject", "delete_images", "remove_member", "issue_certificate"]
 )
 def test_who_joined_after_one_store_was_copied_and_was_leaving_when_another_was_is_gone(
-    now: datetime, monkeypatch: pytest.MonkeyPatch, step: str, act: str
+    now: datetime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: str, act: str
 ) -> None:
     set_clock(now)
     real: Callable[..., Any] = getattr(steps, step)
@@ -69,7 +78,7 @@ def test_who_joined_after_one_store_was_copied_and_was_leaving_when_another_was_
     ):  # the copy of this store knows nothing of them
         one.objects.all().delete()
 
-    replay(_copy_of(now), (), now=now, tell=lambda _words: None)
+    replay(_copy_of(now), (), _no_words(tmp_path), now=now, tell=lambda _words: None)
 
     row = Withdrawal.objects.get()
     assert (row.number, row.state, row.subject, row.member_id) == (number, "done", None, None)
@@ -80,7 +89,7 @@ def test_who_joined_after_one_store_was_copied_and_was_leaving_when_another_was_
 
 
 @pytest.mark.clause("A4.2", "A4.0")
-def test_of_who_joined_between_two_stores_nothing_is_held_that_nobody_could_end(now: datetime) -> None:
+def test_of_who_joined_between_two_stores_nothing_is_held_that_nobody_could_end(now: datetime, tmp_path: Path) -> None:
     set_clock(now)
     stays, came = somebody(now), somebody(now, "came.later", "나중에")
     record_consent(came.subject, "marketing", given=True, way="settings", by=Actor("member", came.subject), now=now)
@@ -89,7 +98,7 @@ def test_of_who_joined_between_two_stores_nothing_is_held_that_nobody_could_end(
     found = {row["id"]: row for row in check_invariants()["invariants"]}
     assert found["I10"]["words"] == "values of 1 people or letters are held of whom nothing else is here"
 
-    replay(_copy_of(now), (), now=now, tell=lambda _words: None)
+    replay(_copy_of(now), (), _no_words(tmp_path), now=now, tell=lambda _words: None)
 
     assert set(SealedValue.objects.values_list("subject", flat=True)) == {stays.subject}
     assert set(DataKey.objects.filter(klass="subject").values_list("owner", flat=True)) == {stays.subject}
