@@ -14,9 +14,12 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+type Document = dict[str, Any]
 
 
 class Broken(Exception):
@@ -142,7 +145,7 @@ class Key:
             raise Broken(f"{what} is not signed by this key") from None
 
 
-def verify_proofs(key: Key, proofs: list[dict]) -> int:
+def verify_proofs(key: Key, proofs: list[Document]) -> int:
     for proof in proofs:
         size, root = key.checkpoint(proof["checkpoint"])
         path = [from_base64(h) for h in proof["hashes"]]
@@ -154,11 +157,11 @@ def verify_proofs(key: Key, proofs: list[dict]) -> int:
     return len(proofs)
 
 
-def verify_certificate(key: Key, found: dict) -> None:
+def verify_certificate(key: Key, found: Document) -> None:
     key.verify(found["signature"], canonical(found["certificate"]))
 
 
-def verify_consistency(key: Key, proof: dict, older: str | None) -> str:
+def verify_consistency(key: Key, proof: Document, older: str | None) -> str:
     """That the ledger of the proof's checkpoint begins with the one of the older checkpoint."""
     if older is None:
         raise Broken("a proof of consistency needs the older checkpoint: --checkpoint FILE")
@@ -172,7 +175,7 @@ def verify_consistency(key: Key, proof: dict, older: str | None) -> str:
     return f"{new} entries go on from the {old} of the older checkpoint"
 
 
-def ensure_no_fork(key: Key, proofs: list[dict], older: str) -> None:
+def ensure_no_fork(key: Key, proofs: list[Document], older: str) -> None:
     """A receipt shows its own acts only: of an older ledger it can say something where both are of one size."""
     old, old_root = key.checkpoint(older)
     roots = dict(key.checkpoint(proof["checkpoint"]) for proof in proofs)
@@ -185,7 +188,7 @@ def ensure_no_fork(key: Key, proofs: list[dict], older: str) -> None:
         raise Broken(f"the ledger of {old} entries is another one than the older checkpoint saw")
 
 
-def verify_document(key: Key, document: dict, older: str | None) -> str:
+def verify_document(key: Key, document: Document, older: str | None) -> str:
     """A receipt or a certificate: its signatures, over every word of it, and that every act it names is in the ledger."""
     if isinstance(document, dict) and {"from", "hashes", "checkpoint"} <= set(document):
         return verify_consistency(key, document, older)
@@ -221,8 +224,7 @@ def verify_export(key: Key, folder: Path, older: str | None) -> str:
     ]
     wanted: dict[int, bytes] = {}
     for note in (n.replace("\0—", "\n\n—") for n in notes if n.strip()):
-        size, root = key.checkpoint(note)
-        wanted[size] = root
+        wanted.update([key.checkpoint(note)])
     if not wanted:
         raise Broken("the export holds no checkpoint")
     if older is not None:
@@ -250,8 +252,8 @@ def verify_export(key: Key, folder: Path, older: str | None) -> str:
     if count != max(wanted):
         raise Broken(f"{count - max(wanted)} entries stand behind the last checkpoint, signed by nobody")
     certificates = (folder / "certificates.jsonl").read_text(encoding="utf-8").splitlines()
-    for line in certificates:
-        verify_certificate(key, json.loads(line))
+    for certificate in certificates:
+        verify_certificate(key, json.loads(certificate))
     return f"{count} entries, {len(wanted)} checkpoints, {len(certificates)} certificates hold"
 
 
@@ -271,7 +273,7 @@ def main() -> int:
     except Broken as broken:
         print(f"does not hold: {broken}", file=sys.stderr)
         return 1
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         print(f"does not hold: it cannot be read ({type(error).__name__})", file=sys.stderr)
         return 1
     print(f"holds: {words}")
