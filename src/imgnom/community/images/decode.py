@@ -25,7 +25,8 @@ from imgnom.community.images.errors import Busy, NoDecoder, NotAPicture
 from imgnom.community.images.jail import FORMATS, MIN_VERSION, SIZES
 
 JAIL = Path(__file__).with_name("jail.py")
-WALL_SECONDS = 20.0
+# It has at most nine seconds of work; the rest is for a machine whose pages, which come first, leave it little.
+WALL_SECONDS = 45.0
 START_SECONDS, ANSWER_SECONDS = 15.0, 5.0
 # Whoever died sooner than this may be tried again: it has cost little, and may have been a good picture.
 SOON_SECONDS = 2.0

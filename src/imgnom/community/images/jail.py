@@ -65,7 +65,7 @@ class Refused(Exception):
 
 
 def limit() -> None:
-    os.nice(5)  # pages come before pictures
+    os.nice(19)  # pages come before pictures
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))

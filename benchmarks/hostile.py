@@ -1,0 +1,129 @@
+"""Pages while somebody sends pictures that cost as much as a picture may: what all the others notice.
+
+Four visitors ask for gallery pages one after another, as people do, while nobody, one and three members send files just
+below the limits as fast as they are answered. The 95th of 100 answers is held against that of the quiet minutes of the same run.
+"""
+
+import http.client
+import random
+import threading
+import time
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+import pyvips
+
+from benchmarks.figures import Figure, Section, Size, quantile
+from benchmarks.home import CACHE, copy_of, say, start_django
+from benchmarks.pages import seeded_home, sign_in
+from benchmarks.server import Server, serving
+
+MOST = 2.0
+VISITORS, SECONDS, PAUSE = 4, 12.0, 0.03
+
+
+@cache
+def _dear() -> tuple[bytes, ...]:
+    """Noise on both sides of the limits of pixels: the dearest that is taken, in three formats."""
+    noise = pyvips.Image.gaussnoise(2000, 2000, mean=128, sigma=60).cast("uchar")
+    colour = noise.bandjoin([noise.rot90(), noise.rot180()]).copy(interpretation="srgb")
+
+    def sheet(wide: int, high: int) -> pyvips.Image:
+        return colour.replicate(-(-wide // 2000), -(-high // 2000)).crop(0, 0, wide, high)
+
+    return (
+        sheet(7_000, 7_000).webpsave_buffer(Q=60, effort=0),
+        sheet(6_000, 4_000).jpegsave_buffer(Q=70, interlace=True),
+        sheet(5_000, 3_000).pngsave_buffer(compression=1, interlace=True),
+    )
+
+
+class _Load:
+    """Members who send, until it ends."""
+
+    def __init__(self, server: Server, cookies: list[str]) -> None:
+        self._server, self._cookies, self._end, self.answers = server, cookies, threading.Event(), list[int]()
+
+    def _send(self, cookie: str) -> None:
+        address = ("127.0.0.1", self._server.port)
+        with closing(http.client.HTTPConnection(*address, timeout=60)) as connection:
+            connection.request("GET", "/upload", headers={"Cookie": cookie})
+            answer = connection.getresponse()
+            page = answer.read().decode()
+            given = [value.partition(";")[0] for name, value in answer.getheaders() if name.lower() == "set-cookie"]
+        token = page.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+        dice = random.Random(cookie)
+        while not self._end.is_set():
+            head = f'--line\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{token}\r\n--line\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+            body = head.encode() + dice.choice(_dear()) + b"\r\n--line--\r\n"
+            headers = {
+                "Cookie": "; ".join([cookie, *given]), "Content-Type": "multipart/form-data; boundary=line", "Accept": "application/json",
+                "Referer": f"http://127.0.0.1:{self._server.port}/upload",
+            }  # fmt: skip
+            with closing(http.client.HTTPConnection(*address, timeout=120)) as connection:
+                connection.request("POST", "/upload", body=body, headers=headers)
+                self.answers.append(connection.getresponse().status)
+
+    def __enter__(self) -> Self:
+        self._threads = [threading.Thread(target=self._send, args=(cookie,)) for cookie in self._cookies]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def _look(server: Server, seconds: float) -> list[float]:
+    """Milliseconds of each page."""
+    spent: list[float] = []
+    end = time.monotonic() + seconds
+
+    def ask() -> None:
+        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
+            while time.monotonic() < end:
+                began = time.perf_counter()
+                connection.request("GET", "/", headers={"Cookie": "imgnom_cookies=none"})
+                answer = connection.getresponse()
+                answer.read()
+                if answer.status != http.HTTPStatus.OK:
+                    raise RuntimeError(f"/ answered {answer.status}")
+                spent.append(1000 * (time.perf_counter() - began))
+                time.sleep(PAUSE)
+
+    threads = [threading.Thread(target=ask) for _ in range(VISITORS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return spent
+
+
+def measure(size: Size) -> Section:
+    home: Path = copy_of(
+        seeded_home(size, comments=size.comments, popular=size.popular_comments), CACHE / "scratch-hostile"
+    )
+    start_django(home)
+    from imgnom.community.members.models import Member
+
+    cookies = [sign_in(pk) for pk in Member.objects.order_by("pk").values_list("pk", flat=True)[:3]]
+    seconds = SECONDS if size.requests > 100 else 4.0
+    say(f"files of {', '.join(f'{len(one) / 1e6:.0f} MB' for one in _dear())}")
+    figures = []
+    with serving("imgnom.site.wsgi:application", ready="/healthz") as server:
+        _look(server, 2)
+        quiet = quantile(_look(server, seconds), 0.95)
+        figures.append(Figure("a gallery page while nobody sends, 95th of 100", quiet, "ms"))
+        for many in (1, 3):
+            with _Load(server, cookies[:many]) as load:
+                p95 = quantile(_look(server, seconds), 0.95)
+            taken = load.answers.count(http.HTTPStatus.CREATED)
+            what = f"the same while {many} send{'s' if many == 1 else ''} what is dearest ({taken} of {len(load.answers)} taken)"
+            figures.append(
+                Figure(what, p95, "ms", "while nobody does", p95 / quiet, f"≤ {MOST:g} ×", p95 <= MOST * quiet)
+            )
+    return Section("hostile", "Dear pictures", " ".join((__doc__ or "").split()), tuple(figures))
