@@ -111,6 +111,20 @@ def test_a_grid_takes_its_colours_from_its_tiles_where_it_has_none() -> None:
 
 
 @pytest.mark.clause("A2.1")
+def test_tiles_that_are_alike_may_share_their_bytes() -> None:
+    tile = files.coded_picture(files.drawn((64, 64)))
+    twins = [files.Item(b"av01", b"", tile.properties, places=[(0, len(tile.content))]) for _ in range(5)]
+    size = [(b"ispe", b"\0\0\0\0" + struct.pack(">II", 192, 128))]
+    grid = files.Item(b"grid", b"\0\0\1\2" + struct.pack(">HH", 192, 128), size, {b"dimg": [2, 3, 4, 5, 6, 7]})
+    start = files.item_file([grid, tile, *twins]).index(tile.content)
+    for twin in twins:
+        twin.places = [(start, len(tile.content))]
+    data = files.item_file([grid, tile, *twins])
+    assert len(data) < 6 * len(tile.content)
+    assert seen(stripped(data).content) == seen(data)
+
+
+@pytest.mark.clause("A2.1")
 def test_a_picture_behind_the_picture_is_never_kept() -> None:
     """Frames that are never seen, and what a cut leaves outside: the file is drawn anew from what is seen."""
     main = files.coded_picture(files.drawn())

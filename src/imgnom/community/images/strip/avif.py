@@ -22,6 +22,7 @@ _MUST_KNOW = {b"a1op", b"lsel"}
 _PLAIN_NAMES = {b"", b"Color", b"Alpha"}
 # The tables may say more than the file holds: what they cost is limited by number, not by length.
 _MOST_ITEMS, _MOST_TILES, _MOST_BOXES, _MOST_ENTRIES = 2000, 256, 4000, 20_000
+_SHARED_BYTES = 4 * 1024 * 1024
 
 
 def family(data: bytes) -> str:
@@ -84,7 +85,8 @@ class _Avif:
         self.idat = (0, 0)
         self.media_bytes = 0
         self.entries_left = _MOST_ENTRIES
-        self.bytes_left = 2 * len(data)  # extents that lie over each other would be read again and again
+        # Tiles that are alike may share their bytes; extents that lie over each other would be read again and again.
+        self.bytes_left = max(2 * len(data), _SHARED_BYTES)
         self.read()
 
     def read(self) -> None:
