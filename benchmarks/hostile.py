@@ -5,7 +5,10 @@ below the limits as fast as they are answered. The 95th of 100 answers is held a
 """
 
 import http.client
+import json
 import random
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -40,42 +43,62 @@ def _dear() -> tuple[bytes, ...]:
     )
 
 
+def _send(port: int, cookie: str, end: threading.Event, answers: list[int]) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request("GET", "/upload", headers={"Cookie": cookie})
+        answer = connection.getresponse()
+        page = answer.read().decode()
+        given = [value.partition(";")[0] for name, value in answer.getheaders() if name.lower() == "set-cookie"]
+    token = page.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+    dice = random.Random(cookie)
+    while not end.is_set():
+        head = f'--line\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{token}\r\n--line\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        body = head.encode() + dice.choice(_dear()) + b"\r\n--line--\r\n"
+        headers = {
+            "Cookie": "; ".join([cookie, *given]), "Content-Type": "multipart/form-data; boundary=line", "Accept": "application/json",
+            "Referer": f"http://127.0.0.1:{port}/upload",
+        }  # fmt: skip
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=120)) as connection:
+            connection.request("POST", "/upload", body=body, headers=headers)
+            answers.append(connection.getresponse().status)
+
+
+def _send_until_told(port: int, cookies: list[str]) -> None:
+    """As `python -m benchmarks.hostile PORT`, cookies on its first line: sends until its input closes, then prints the statuses."""
+    end, answers = threading.Event(), list[int]()
+    _dear()
+    print("ready", flush=True)
+    threads = [threading.Thread(target=_send, args=(port, cookie, end, answers)) for cookie in cookies]
+    for thread in threads:
+        thread.start()
+    sys.stdin.read()
+    end.set()
+    for thread in threads:
+        thread.join()
+    print(json.dumps(answers))
+
+
 class _Load:
-    """Members who send, until it ends."""
+    """Members who send, until it ends, in a process of their own: they are not to hold up whoever measures."""
 
     def __init__(self, server: Server, cookies: list[str]) -> None:
-        self._server, self._cookies, self._end, self.answers = server, cookies, threading.Event(), list[int]()
-
-    def _send(self, cookie: str) -> None:
-        address = ("127.0.0.1", self._server.port)
-        with closing(http.client.HTTPConnection(*address, timeout=60)) as connection:
-            connection.request("GET", "/upload", headers={"Cookie": cookie})
-            answer = connection.getresponse()
-            page = answer.read().decode()
-            given = [value.partition(";")[0] for name, value in answer.getheaders() if name.lower() == "set-cookie"]
-        token = page.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
-        dice = random.Random(cookie)
-        while not self._end.is_set():
-            head = f'--line\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{token}\r\n--line\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-            body = head.encode() + dice.choice(_dear()) + b"\r\n--line--\r\n"
-            headers = {
-                "Cookie": "; ".join([cookie, *given]), "Content-Type": "multipart/form-data; boundary=line", "Accept": "application/json",
-                "Referer": f"http://127.0.0.1:{self._server.port}/upload",
-            }  # fmt: skip
-            with closing(http.client.HTTPConnection(*address, timeout=120)) as connection:
-                connection.request("POST", "/upload", body=body, headers=headers)
-                self.answers.append(connection.getresponse().status)
+        self._server, self._cookies, self.answers = server, cookies, list[int]()
 
     def __enter__(self) -> Self:
-        self._threads = [threading.Thread(target=self._send, args=(cookie,)) for cookie in self._cookies]
-        for thread in self._threads:
-            thread.start()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.hostile", str(self._server.port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )  # fmt: skip
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("no pipes")
+        self._process.stdin.write(json.dumps(self._cookies) + "\n")
+        self._process.stdin.flush()
+        self._process.stdout.readline()
+        time.sleep(1)
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._end.set()
-        for thread in self._threads:
-            thread.join()
+        said, _ = self._process.communicate()
+        self.answers = json.loads(said)
 
 
 def _look(server: Server, seconds: float) -> list[float]:
@@ -127,3 +150,7 @@ def measure(size: Size) -> Section:
                 Figure(what, p95, "ms", "while nobody does", p95 / quiet, f"≤ {MOST:g} ×", p95 <= MOST * quiet)
             )
     return Section("hostile", "Dear pictures", " ".join((__doc__ or "").split()), tuple(figures))
+
+
+if __name__ == "__main__":
+    _send_until_told(int(sys.argv[1]), json.loads(sys.stdin.readline()))

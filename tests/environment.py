@@ -3,7 +3,9 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from pathlib import Path
 
 HOME = Path(tempfile.mkdtemp(prefix="imgnom-test-"))
@@ -27,3 +29,6 @@ os.environ["IMGNOM_MODE"] = "rehearsal"
 os.environ["IMGNOM_HOME"] = str(HOME)
 os.environ["IMGNOM_CLOCK_FILE"] = str(HOME / "clock")
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # browser journeys drive an event loop in the test's own thread
+# A run in the background of a script is born deaf to Ctrl-C, and so would be what its tests start and interrupt.
+if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

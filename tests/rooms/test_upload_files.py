@@ -546,6 +546,28 @@ def test_a_decoder_that_dies_or_hangs_fails_its_own_job_only(monkeypatch: pytest
     assert NURSERY.process_id() != second
 
 
+@pytest.mark.clause("A2.1")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a child has spent")
+def test_a_dear_picture_goes_on_behind_everybody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = Picture.effect_noise((3000, 3000), 90).convert("RGB")
+    dear = files.saved(noise, "JPEG", quality=95, progressive=True)
+    real, places = os.setpriority, []
+
+    def seen(which: int, who: int, place: int) -> None:
+        real(which, who, place)
+        threads = list(Path(f"/proc/{who}/task").iterdir())
+        places.append([int((one / "stat").read_text().rpartition(")")[2].split()[16]) for one in threads])
+
+    monkeypatch.setattr(os, "setpriority", seen)
+    monkeypatch.setattr(decoder, "CHEAP_SECONDS", 0.1)
+    monkeypatch.setattr(decoder, "LOOK_SECONDS", 0.02)
+    assert seen_by_decoder() == 96
+    assert places == []
+    assert decode(dear, "jpeg", has_foreign_colours=False).width == 3000
+    assert len(places) == 1
+    assert set(places[0]) == {decoder.LAST_PLACE}
+
+
 def seen_by_decoder(seconds: float = 20) -> int:
     """The width of a good picture."""
     return decode(files.saved(files.drawn(), "JPEG"), "jpeg", has_foreign_colours=False, seconds=seconds).width
