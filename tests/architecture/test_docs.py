@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from imgnom.community.images import jail
+from imgnom.community.images.decode import WALL_SECONDS
 from imgnom.site.cli import _parser
 from imgnom.site.environment import STORES, variable_of_store
+from imgnom.web.uploads import MAX_FILE_BYTES
 from tests.architecture.house import House
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,3 +199,14 @@ def test_every_attack_has_a_line_and_every_test_that_a_line_names_exists() -> No
         named = set(re.findall(r"`(test_\w+::test_\w+)`", row))
         assert named, f"{attack} names no test"
         assert named <= there, f"{attack} names tests that are none: {named - there}"
+
+
+def test_the_limits_of_pictures_are_those_of_the_code() -> None:
+    page = (ROOT / "docs/pictures.md").read_text(encoding="utf-8")
+    told = (
+        f"up to {MAX_FILE_BYTES >> 20} MiB", f"up to {jail.MAX_SIDE_PX:,} pixels", f"{jail.MAX_PIXELS // 10**6} million pixels",
+        f"AVIF {jail.MAX_PIXELS_AVIF // 10**6} million", f"{jail.MAX_FRAMES} frames, {jail.MAX_PIXELS_IN_ALL_FRAMES // 10**6} million",
+        f"| {jail.MAX_PIXELS_PER_BYTE:,} |", f"{jail.CPU_SECONDS} seconds of CPU, {jail.MEMORY_BYTES >> 20} MB, {WALL_SECONDS:.0f} seconds",
+        *(f"{name} ({side}" if name == "preview" else f"{name.capitalize()} ({side}" for name, side in jail.SIZES.items()),
+    )  # fmt: skip
+    assert [words for words in told if words not in page] == []
