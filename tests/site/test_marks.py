@@ -10,7 +10,8 @@ from django.db.models import Model
 from django.test.utils import isolate_apps
 
 from imgnom.custody.in_force import policy_in_force
-from imgnom.site.marks import THIRD_PARTY, find_unmarked
+from imgnom.policy.engine import ITEMS
+from imgnom.site.marks import THIRD_PARTY, _marks, find_unmarked
 
 pytestmark = pytest.mark.clause("A1.0")
 ID = {"id": "a number of the row"}
@@ -172,3 +173,18 @@ def test_the_system_check_refuses_a_site_with_an_unmarked_field(monkeypatch: pyt
     errors = [error for error in run_checks(tags=["imgnom"]) if error.id == "imgnom.E001"]
     assert [error.msg for error in errors] == ["site.Plain.words is marked neither personal nor not personal."]
     assert errors[0].is_serious()
+
+
+def test_what_code_keeps_no_policy_may_leave_out() -> None:
+    """What columns are marked with stands in the policy's core, which refuses a file that is silent about it."""
+    marked = {item for model in apps.get_models(include_auto_created=True) for item in _marks(model)[0].values()}
+    assert marked <= set(ITEMS)
+    lies_elsewhere = {
+        "username",
+        "receipt",
+        "device_information",
+        "second_factor",
+        "staff_account",
+        "necessary_cookies",
+    }
+    assert set(ITEMS) - marked == lies_elsewhere

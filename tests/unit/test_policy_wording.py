@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgnom.policy.engine import ITEMS
 from imgnom.policy.public import (
     Policy,
     PolicyError,
@@ -229,7 +230,8 @@ def test_the_sentences_turn_with_scope_and_settings(
 def test_an_added_item_stands_in_the_articles_wherever_it_is_collected(collected: str) -> None:
     def add(facts: dict[str, Any]) -> None:
         facts["items"]["shoe_size"] = {
-            "label": {"ko": "신발 치수", "en": "shoe size"}, "category": "pd:Size", "collected": collected, "store": "browser",
+            "label": {"ko": "신발 치수", "en": "shoe size"}, "category": "pd:Size", "collected": collected,
+            "store": "vault" if collected == "registration" else "browser",
         }  # fmt: skip
         facts["uses"].append({"item": "shoe_size", "purpose": "rights", "roles": ["member"]})
 
@@ -254,7 +256,14 @@ OPTIONAL = sorted(
 @given(st.sets(st.sampled_from(OPTIONAL), min_size=1))
 def test_a_purpose_that_is_taken_out_is_said_to_be_out_and_its_clause_still_stands(gone: set[str]) -> None:
     def remove(facts: dict[str, Any]) -> None:
-        facts["uses"] = [use for use in facts["uses"] if use["purpose"] not in gone]
+        for use in facts["uses"]:
+            if (
+                use["purpose"] in gone and use["item"] in ITEMS
+            ):  # it is kept whatever the file says: for another purpose
+                use["purpose"] = "investigation"
+        facts["uses"] = list(
+            {(use["item"], use["purpose"]): use for use in facts["uses"] if use["purpose"] not in gone}.values()
+        )
         used = {use["item"] for use in facts["uses"]}
         for item in [key for key in facts["items"] if key not in used and key != "exif"]:
             del facts["items"][item]

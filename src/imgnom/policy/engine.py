@@ -6,8 +6,24 @@ A file that says something else would be a promise that nobody keeps, so it is r
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+# What code keeps: how it comes in, and where it lies. A file that leaves one out, or says something else of it, would be
+# silent about what is done.
+ITEMS: Mapping[str, tuple[str, str]] = {
+    "username": ("registration", "vault"), "password": ("registration", "default"), "nickname": ("registration", "default"),
+    "email": ("registration", "vault"), "email_index": ("system", "vault"), "freed_name_index": ("system", "vault"),
+    "former_value": ("system", "vault"), "consent_record": ("system", "vault"), "one_way_entry": ("system", "vault"),
+    "membership": ("system", "default"), "confirmation_code": ("system", "default"), "mail_queue": ("system", "default"),
+    "receipt": ("system", "ledger"), "session": ("automatic", "default"), "handler_record": ("automatic", "default"),
+    "right_grants": ("automatic", "default"), "use_record": ("automatic", "vault"), "access_log": ("automatic", "logs"),
+    "ip_address": ("automatic", "logs"), "device_information": ("automatic", "logs"), "service_use_records": ("automatic", "logs"),
+    "necessary_cookies": ("automatic", "browser"), "image_file": ("upload", "media"), "image_text": ("upload", "default"),
+    "image_lookalike": ("upload", "default"), "comment_text": ("comment", "default"), "second_factor": ("staff", "vault"),
+    "staff_account": ("staff", "default"),
+}  # fmt: skip
 # Registration is built on these four; more may be added beside them.
 REGISTRATION_ITEMS = ("username", "password", "nickname", "email")
+# What everybody sees who may see a page.
+PUBLIC_ITEMS = ("nickname", "image_file", "image_text", "comment_text")
 REQUIRED_CONSENTS = ("agree_terms", "agree_privacy")
 COOKIES = ("imgnom_session", "imgnom_csrf", "imgnom_lang", "imgnom_cookies")
 ROLES = ("visitor", "member", "moderator", "officer", "administrator", "auditor", "system")

@@ -31,8 +31,6 @@ COLLECTED = (
     "planned",
     "never",
 )
-# Not with anybody today: announced for later, or named because it is never kept.
-NOT_COLLECTED = ("planned", "never")
 STORES = ("default", "logs", "vault", "archive", "keys", "ledger", "media", "browser")
 SCOPES = ("everyone", "members", "visitors", "final_sanction", "open_case", "nobody")
 BASES = ("contract", "consent", "legitimate_interest", "law", "guardian")
@@ -205,10 +203,26 @@ class _Reader:
                 raise table.fail("category", f"{item.category!r} has no known prefix", ", ".join(PREFIXES))
             table.done()
             made[key] = item
+        for key, (collected, store) in engine.ITEMS.items():
+            if key not in made:
+                raise self.fail(f"items.{key}", "is missing: the machine keeps it", f"[items.{key}]")
+            if (made[key].collected, made[key].store) != (collected, store):
+                raise self.fail(
+                    f"items.{key}", "is not what the machine does", f'collected = "{collected}", store = "{store}"'
+                )
         for key in engine.REGISTRATION_ITEMS:
-            if key not in made or made[key].collected != "registration":
-                raise self.fail(f"items.{key}", "is what registration is built on", 'collected = "registration"')
+            if not made[key].required:
+                raise self.fail(f"items.{key}.required", "is what registration is built on", "true")
+        for item in made.values():
+            self._ensure_kept_as_told(item)
         return made
+
+    def _ensure_kept_as_told(self, item: t.Item) -> None:
+        """Raises PolicyError for an item that is collected, laid down or shown as no code does it."""
+        if item.public != (item.id in engine.PUBLIC_ITEMS):
+            raise self.fail(f"items.{item.id}.public", "is not what the machine does", str(not item.public).lower())
+        if item.collected == "registration" and item.id not in engine.ITEMS and item.store != "vault":
+            raise self.fail(f"items.{item.id}.store", "is not where registration lays it", "vault")
 
     def consents(self) -> dict[str, t.ConsentKind]:
         made = {}
