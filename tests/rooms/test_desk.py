@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from argparse import Namespace
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -26,9 +27,11 @@ from imgnom.custody.ledger.public import verify_ledger
 from imgnom.procedures.moderation import handling, views
 from imgnom.procedures.moderation.models import HandlerRecord, RightGrant
 from imgnom.procedures.moderation.public import record_grant
+from imgnom.procedures.moderation.words import change_words
 from imgnom.procedures.retention.public import run_due
 from imgnom.site.clock import set_clock
 from imgnom.site.invariants import check_invariants
+from imgnom.site.staff_command import end_staff
 from tests.rooms.test_life import jpeg
 
 pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
@@ -103,6 +106,29 @@ def test_a_password_alone_opens_no_page_of_the_desk(now: datetime) -> None:
     assert half.post("/desk/remove/picture/x", {"reason": "x"}).status_code == 302
     asked = half.get("/desk", headers={"accept": "application/json"})
     assert (asked.status_code, asked.json()["needs"]) == (403, "second_factor")
+
+
+@pytest.mark.clause("I10", "A9.1")
+def test_rights_end_with_the_account_wherever_it_is_ended(owner: MemberCard, now: datetime) -> None:
+    officer, moderator, member = staff("officer", now), staff("moderator", now), signed_in("eunsu.k")
+    removed = hang(owner, now)
+    assert moderator.post(f"/desk/remove/picture/{removed.public_id}", {"reason": "copyright"}).status_code == 303
+    assert officer.get("/desk/records").status_code == 200
+    ended = Namespace(act="end", login="the-moderator", role=None, json=False)
+    assert end_staff(ended) == 0
+    assert moderator.get("/desk").status_code == 302, "signed out"
+    assert end_staff(ended) == 1
+    assert end_staff(Namespace(act="end", login="eunsu.k", role=None, json=False)) == 1, "a member is no staff account"
+    assert member.get("/me/privacy").status_code == 200
+    auditor = staff("auditor", now)
+    assert auditor.post("/me/withdraw", {"content": "keep", "confirm": "yes"}).status_code == 303
+    told = RightGrant.objects.order_by("pk").values_list("role", "change", "by")
+    assert [row[:2] for row in told] == [("moderator", "ended"), ("auditor", "ended")]
+    assert told[0][2] == "command line"
+    page = officer.get("/desk/records").content.decode()
+    assert page.count(change_words("ended")) == 2
+    assert Image.objects.get(pk=removed.pk).removed_reason, "what was done stays"
+    assert check_invariants()["ok"]
 
 
 @pytest.mark.clause("I10", "X4")

@@ -140,6 +140,23 @@ def test_staff_are_added_once(site: Site) -> None:
     assert twice.returncode == 1
     assert "Traceback" not in twice.stderr
     assert site.command("staff", "add", "--login", "x.y.z", "--role", "king").returncode == 2
+    assert site.command("staff", "add", "--login", "x.y.z").returncode == 2
+
+
+def test_staff_end_once_and_with_a_receipt(site: Site) -> None:
+    made = facts(site, "staff", "add", "--login", "passing.by", "--role", "auditor")
+    ended = facts(site, "staff", "end", "--login", "passing.by")
+    assert ended["role"] == made["role"] == "auditor"
+    assert ended["receipt"].startswith("R-")
+    for login in ("passing.by", "nobody.at.all"):
+        again = site.command("staff", "end", "--login", login, "--json")
+        assert again.returncode == 1
+        assert json.loads(again.stdout) == {
+            "ok": False,
+            "problem": "no staff account has this login; nothing was changed.",
+        }
+    assert site.command("staff", "end", "--login", "passing.by", "--role", "auditor").returncode == 2
+    assert facts(site, "check")["ok"] is True
 
 
 def test_check_and_doctor_are_green_on_a_sound_site(site: Site) -> None:

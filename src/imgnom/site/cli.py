@@ -125,9 +125,9 @@ def _keys(args: argparse.Namespace) -> int:
 
 def _staff(args: argparse.Namespace) -> int:
     _start_site()
-    from imgnom.site.staff_command import add_staff
+    from imgnom.site.staff_command import staff_command
 
-    return add_staff(args)
+    return staff_command(args)
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -261,10 +261,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     keys = verb("keys", _keys, "status of the keys, or turn the epoch")
     keys.add_argument("act", choices=("init", "status", "turn"), help="make a new site's keyring, count, or turn")
-    staff = verb("staff", _staff, "add a staff account")
-    staff.add_argument("act", choices=("add",), help="make the account and print its enrolment link")
-    staff.add_argument("--login", required=True, help="the login ID of the new account")
-    staff.add_argument("--role", required=True, help="moderator, officer, administrator or auditor")
+    staff = verb("staff", _staff, "add or end a staff account")
+    staff.add_argument(
+        "act", choices=("add", "end"), help="make the account and print its enrolment link; or end it, with a receipt"
+    )
+    staff.add_argument("--login", required=True, help="the login ID of the account")
+    staff.add_argument("--role", help="add: moderator, officer, administrator or auditor")
     check = verb("check", _check, "check the invariants of the stores")
     check.add_argument("--deep", action="store_true", help="also open every picture: finds bits that turned over")
     verb("doctor", _doctor, "look at the installation and say what is missing")

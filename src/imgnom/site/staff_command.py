@@ -1,7 +1,8 @@
-"""`imgnom staff add --login NAME --role ROLE`: one account per person; in demo and rehearsal ready to sign in.
+"""`imgnom staff add --login NAME --role ROLE` and `staff end --login NAME`: one account per person.
 
 In production nobody but the person ever knows password and second factor: the link is printed, works once and for two
-days, and both are chosen there.
+days, and both are chosen there. In demo and rehearsal the account is ready to sign in. An account that ends leaves as every
+member does, and what it did for the site stays.
 """
 
 import argparse
@@ -18,11 +19,20 @@ from imgnom.community.members.public import (
     UsernameTaken,
     canonical_username,
     create_staff,
+    member_by_subject,
+    role_of,
 )
+from imgnom.custody.vault.public import find_subject
+from imgnom.policy.public import Actor
 from imgnom.procedures.moderation.public import record_grant
+from imgnom.procedures.retention.public import AlreadyWithdrawn, withdraw_member
 from imgnom.site.clock import now
 
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{1,29}")
+
+
+def staff_command(args: argparse.Namespace) -> int:
+    return end_staff(args) if args.act == "end" else add_staff(args)
 
 
 def add_staff(args: argparse.Namespace) -> int:
@@ -41,6 +51,24 @@ def add_staff(args: argparse.Namespace) -> int:
     facts = {"login": made.login, "role": made.role, "enrolment_url": settings.IMGNOM.base_url + made.enrolment_path}
     if settings.IMGNOM.is_toy:
         facts |= {"password": made.password, "totp_secret": made.totp_secret}
+    print(json.dumps(facts) if args.json else "\n".join(f"{name}: {value}" for name, value in facts.items()))
+    return 0
+
+
+def end_staff(args: argparse.Namespace) -> int:
+    """0 and the receipt's number: the rights and every session have ended; 1 where no staff account has this login."""
+    if args.role is not None:
+        return _refuse(args, "an account ends with its role; leave --role out.", 2)
+    subject = find_subject("username", canonical_username(args.login))
+    role = role_of(subject) if subject else None
+    card = member_by_subject(subject) if subject else None
+    if subject is None or card is None or role not in STAFF_ROLES:
+        return _refuse(args, "no staff account has this login; nothing was changed.", 1)
+    try:
+        number = withdraw_member(card.id, choice="keep", by=Actor("system", subject), now=now())
+    except AlreadyWithdrawn:
+        return _refuse(args, "this account has ended already.", 1)
+    facts = {"role": role, "receipt": number}
     print(json.dumps(facts) if args.json else "\n".join(f"{name}: {value}" for name, value in facts.items()))
     return 0
 

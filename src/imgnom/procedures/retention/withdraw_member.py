@@ -41,6 +41,7 @@ from imgnom.community.members.public import (
     nickname_key,
     queue_parting_letter,
     remove_member,
+    role_of,
     session_count,
 )
 from imgnom.custody.archive.public import archive_subject
@@ -69,6 +70,7 @@ from imgnom.policy.public import (
     ends_at,
     plan_withdrawal,
 )
+from imgnom.procedures.moderation.public import record_grant
 from imgnom.procedures.retention.errors import AlreadyWithdrawn, LeaseLost
 from imgnom.procedures.retention.models import Withdrawal
 from imgnom.procedures.retention.receipts import copy_receipt
@@ -144,6 +146,8 @@ def withdraw_member(member_id: int, *, choice: Choice, by: Actor, now: datetime,
                 letter=secrets.token_hex(13), starts_at=now,
             )  # fmt: skip
             settle_posts(member_id, card.nickname, choice, now)
+            if (role := role_of(card.subject)) and role != "member":
+                record_grant(subject=card.subject, role=role, change="ended", by=_whose_word(by), now=now)
     except IntegrityError:
         raise AlreadyWithdrawn(number_of(member_id)) from None
     try:
@@ -153,6 +157,11 @@ def withdraw_member(member_id: int, *, choice: Choice, by: Actor, now: datetime,
     except Exception as error:  # noqa: BLE001 - it is accepted and recorded; the worker carries it on
         log.error("a withdrawal waits for the worker: %s", type(error).__name__)  # noqa: TRY400 - no values in logs
     return number
+
+
+def _whose_word(by: Actor) -> str:
+    """As the record of rights tells it."""
+    return "command line" if by.role == SYSTEM.role else str(by.token)
 
 
 def number_of(member_id: int) -> str:
