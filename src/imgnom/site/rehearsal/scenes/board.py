@@ -22,5 +22,8 @@ def is_red(stage: Stage) -> None:
 def is_green(stage: Stage) -> None:
     """After the worker's own round: no clause is red, by the site's own checks."""
     stage.say("reading the board again")
-    red = sorted(key for key, state in _states(stage).items() if state == "red")
+    asks = stage.policy.setting("banner") == "ask"
+    stage.prove("B2 A8.1", asks, "silence is a refusal", "the file takes silence for consent")
+    by_choice = set() if asks else {"B2", "A8.1"}
+    red = sorted(key for key, state in _states(stage).items() if state == "red" and key not in by_choice)
     stage.prove("A0.1", not red, "after one round of the worker no clause is red", f"red is {red}")
