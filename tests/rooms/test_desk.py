@@ -233,7 +233,10 @@ def test_a_removed_picture_is_gone_at_once_and_its_owner_reads_why(
     letter = message_from_bytes(next((home / "outbox").glob("*.eml")).read_bytes(), policy=policy.default)
     assert letter["To"] == "eunsu@mail.example"
     body = letter.get_content()
-    assert f"/i/{image.public_id}" in body
+    assert body.count(f"/i/{image.public_id}") == 2, "the desk's language is not the reader's: both stand there"
+    assert letter["Subject"] == "[imgnom] 운영진이 사진을 내렸습니다 / Staff removed a picture of yours"
+    assert "까닭은" in body.partition("* * *")[0]
+    assert "Sign in to read the reason" in body.partition("* * *")[2]
     assert "주민등록증" not in body, "why is read after signing in"
     assert next(row for row in check_invariants()["invariants"] if row["id"] == "I2")["ok"]
     # The owner clears the rest away, and may leave afterwards.

@@ -41,6 +41,9 @@ from imgnom.web.words import current_language
 # Longer than the time-outs of one conversation together: nobody else takes a letter that is just being sent.
 LEASE_SECONDS = 300
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 15, 3600
+# Letters to somebody about what another person did: nobody knows the reader's language, and it is not kept for this.
+IN_BOTH = ("already", "already_taken", "guessing", "new_device", "removed_picture", "removed_comment")
+BOTH, BETWEEN = "", "\n\n* * *\n\n"
 # Made by `imgnom staff add` without a mailbox; nothing is sent there.
 NO_MAILBOX = "staff.invalid"
 
@@ -62,7 +65,7 @@ def queue_letter(
     Letter.objects.create(
         subject=subject,
         template_id=template_id,
-        language=current_language(),
+        language=BOTH if template_id in IN_BOTH else current_language(),
         token=token,
         address_row=address_row,
         facts=facts or {},
@@ -142,18 +145,28 @@ def _compose(letter: Letter, *, now: datetime) -> EmailMessage:
     if letter.token:
         facts["code"] = _code(letter.token, now=now)
     address = _address(letter, now=now)
-    with translation.override(letter.language):
-        text = render_to_string(f"members/mail/{letter.template_id}.txt", facts)
-    subject, _, body = text.strip().partition("\n")
+    subject, body = _words(letter, facts)
     message = EmailMessage()
-    message["Subject"] = subject.strip()
+    message["Subject"] = subject
     message["From"] = f"imgnom <{policy_in_force().operator['contact'].en}>"
     message["To"] = address
     message["Date"] = format_datetime(now)
     message["Message-ID"] = _message_id(letter)
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(body.strip() + "\n")
+    message.set_content(body + "\n")
     return message
+
+
+def _words(letter: Letter, facts: dict[str, str | int]) -> tuple[str, str]:
+    """Subject and body, in the letter's language or in both."""
+    subjects, bodies = [], []
+    for language in [letter.language] if letter.language != BOTH else [code for code, _ in settings.LANGUAGES]:
+        with translation.override(language):
+            text = render_to_string(f"members/mail/{letter.template_id}.txt", facts)
+        subject, _, body = text.strip().partition("\n")
+        subjects.append(subject.strip())
+        bodies.append(body.strip())
+    return " / ".join([subjects[0], *(one.removeprefix("[imgnom] ") for one in subjects[1:])]), BETWEEN.join(bodies)
 
 
 def _take(now: datetime) -> Letter | None:

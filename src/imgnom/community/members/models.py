@@ -145,7 +145,7 @@ class Letter(models.Model):
     not_personal = {
         "id": "a number of the row",
         "subject": "random",
-        "language": "ko or en",
+        "language": "ko, en or, where it is empty, both",
         "address_row": "which sealed address",
         "own": "whether the address is sealed for this letter alone",
         "facts": "numbers and paths, of no person",
