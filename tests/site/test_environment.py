@@ -195,6 +195,7 @@ def test_a_postgresql_url_passes_its_options_through() -> None:
     assert options["pool"] == {"min_size": 1, "max_size": 9, "timeout": 4, "reconnect_timeout": 4}
     assert {k: v for k, v in options.items() if k != "pool"} == {
         "sslmode": "verify-full", "sslrootcert": "/etc/ca.pem", "application_name": "imgnom", "connect_timeout": "3", "options": "-c lock_timeout=20000",
+        "tcp_user_timeout": "10000", "keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "2",
     }  # fmt: skip
     socket = databases(read(IMGNOM_VAULT_DATABASE_URL="postgres:///vault?host=/run/postgresql"))["vault"]
     assert socket["HOST"] == ""

@@ -26,6 +26,9 @@ FULL_SYNC = ("vault", "archive", "keys", "ledger")
 POOL_SIZE = 6
 CONNECT_SECONDS = "5"
 POOL_WAIT_SECONDS = 4.0
+# A machine that vanished without a word is given up within ten seconds of a question, and within twenty of silence: the
+# system's own patience is a quarter of an hour, and every request would share it.
+GIVEN_UP = {"tcp_user_timeout": "10000", "keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "2"}
 # So long a change waits for another one that holds its store or its row.
 LOCK_SECONDS = 20
 
@@ -75,7 +78,8 @@ def _postgresql(variable: str, parts: SplitResult) -> dict[str, Any]:
         make_conninfo(**options)
     except ProgrammingError as error:
         raise EnvironmentError_(f"{variable}: {str(error).strip()}.") from None
-    options.setdefault("connect_timeout", CONNECT_SECONDS)
+    for option, value in ({"connect_timeout": CONNECT_SECONDS} | GIVEN_UP).items():
+        options.setdefault(option, value)
     options.setdefault("options", f"-c lock_timeout={int(LOCK_SECONDS * 1000)}")
     # A server that is away is told within seconds, so that waiting requests do not pile up; each new request asks anew.
     options["pool"] = {
