@@ -1,10 +1,11 @@
 """Every variable: read once, also from a file, and one clear line for a wrong value."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from imgnom.site.databases import databases
+from imgnom.site.databases import _where, databases
 from imgnom.site.environment import Environment, EnvironmentError_, mode_file, read_environment
 from imgnom.site.home import prepare_home
 from imgnom.site.secret import read_secret_key
@@ -290,3 +291,11 @@ def test_a_home_remembers_that_it_is_a_toy(tmp_path: Path) -> None:
     mode_file(tmp_path).write_text("production\n", encoding="ascii")
     with pytest.raises(EnvironmentError_, match="IMGNOM_KEYRING"):
         read_environment({"IMGNOM_HOME": str(tmp_path)})
+
+
+def test_a_store_on_a_disk_that_takes_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "vault.sqlite3"
+    assert _where(file) == str(file)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root is let in everywhere but on a read-only disk
+    assert _where(file) == f"{file}, in a folder that cannot be written"
+    assert _where(tmp_path / "nowhere" / "x") == f"{tmp_path / 'nowhere' / 'x'}"

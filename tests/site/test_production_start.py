@@ -167,7 +167,7 @@ def test_an_open_keyring_stops_the_start(place: Place) -> None:
         ({"IMGNOM_SECRET_KEY_FILE": "/nowhere/secret"}, "/nowhere/secret is missing"),
         ({"IMGNOM_POLICY": "/nowhere"}, "IMGNOM_POLICY"),
         ({"IMGNOM_MODE": "live"}, "IMGNOM_MODE"),
-        ({"IMGNOM_VAULT_DATABASE_URL": "sqlite:///nowhere/at/all/vault.sqlite3"}, "IMGNOM_VAULT_DATABASE_URL"),
+        ({"IMGNOM_VAULT_DATABASE_URL": "sqlite:///nowhere/at/all/vault.sqlite3"}, "/nowhere/at/all/vault.sqlite3"),
         ({"IMGNOM_KEYS_DATABASE_URL": "postgresql://role:geheim@127.0.0.1:9/keys"}, "IMGNOM_KEYS_DATABASE_URL"),
         ({"IMGNOM_LOGS_DATABASE_URL": "postgresql://127.0.0.1:9/logs?sslmode=sometimes"}, "IMGNOM_LOGS_DATABASE_URL"),
     ],

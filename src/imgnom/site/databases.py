@@ -7,6 +7,7 @@
 `pool_size` is ours, not libpq's: how many connections one process may hold to that store.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -154,8 +155,17 @@ def _trouble(store: str) -> str:
             return "" if version >= least[0] * 10_000 else f"PostgreSQL {least[0]} or newer is needed"
         connection.ensure_connection()
     except (psycopg.Error, DatabaseError, OSError) as error:
-        return " ".join(str(error).split())
+        words = " ".join(str(error).split())
+        return (
+            words if connection.vendor == "postgresql" else f"{words}: {_where(Path(connection.settings_dict['NAME']))}"
+        )
     return ""
+
+
+def _where(file: Path) -> str:
+    """Which file it is, and whether it lies where nothing can be written: then that is the reason."""
+    is_shut = file.parent.is_dir() and not os.access(file.parent, os.W_OK)
+    return f"{file}{', in a folder that cannot be written' if is_shut else ''}"
 
 
 def close_stores() -> None:
