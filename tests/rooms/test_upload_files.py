@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -551,12 +552,14 @@ def test_a_decoder_that_dies_or_hangs_fails_its_own_job_only(monkeypatch: pytest
 def test_a_dear_picture_goes_on_behind_everybody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = Picture.effect_noise((3000, 3000), 90).convert("RGB")
     dear = files.saved(noise, "JPEG", quality=95, progressive=True)
-    real, places = os.setpriority, []
+    real, places = os.setpriority, list[list[int]]()
 
     def seen(which: int, who: int, place: int) -> None:
         real(which, who, place)
-        threads = list(Path(f"/proc/{who}/task").iterdir())
-        places.append([int((one / "stat").read_text().rpartition(")")[2].split()[16]) for one in threads])
+        places.append([])
+        for thread in Path(f"/proc/{who}/task").iterdir():
+            with suppress(OSError):  # it has just ended
+                places[-1].append(int((thread / "stat").read_text().rpartition(")")[2].split()[16]))
 
     monkeypatch.setattr(os, "setpriority", seen)
     monkeypatch.setattr(decoder, "CHEAP_SECONDS", 0.1)
