@@ -168,9 +168,7 @@ def test_the_items_published_are_exactly_those_of_form_columns_and_cookies() -> 
 
 
 @pytest.mark.clause("A0.2", "A1.0")
-@pytest.mark.parametrize(
-    "change", ["an item that nothing holds", "a column that is not published", "an item called planned"]
-)
+@pytest.mark.parametrize("change", ["an item that nothing holds", "a column that is not published"])
 def test_any_difference_between_them_is_seen(settings: Any, tmp_path: Any, monkeypatch: Any, change: str) -> None:
     folder = tmp_path / "policy"
     folder.mkdir()
@@ -178,8 +176,6 @@ def test_any_difference_between_them_is_seen(settings: Any, tmp_path: Any, monke
     if change == "an item that nothing holds":
         facts += '[items.shoe]\nlabel = { ko = "신", en = "shoe" }\ncategory = "pd:Size"\ncollected = "automatic"\nstore = "browser"\n'
         facts += '[[uses]]\nitem = "shoe"\npurpose = "statistics"\nroles = ["system"]\n'
-    if change == "an item called planned":
-        facts += '[items.comment_text]\ncollected = "planned"\n'
     (folder / "policy.toml").write_text(facts, encoding="utf-8")
     if change == "a column that is not published":
         model = apps.get_model("comments", "Comment")
