@@ -8,6 +8,7 @@ seconds of CPU. Ends with 1 if one did not hold.
 
 import argparse
 import io
+import os
 import resource
 import shutil
 import sys
@@ -95,8 +96,6 @@ class _Site:
 
 def _spent() -> float:
     """CPU seconds of this process and of the decoder with all its children that ended."""
-    import os
-
     from imgnom.community.images.decode import NURSERY
 
     own = resource.getrusage(resource.RUSAGE_SELF)

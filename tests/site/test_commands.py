@@ -156,6 +156,8 @@ def test_staff_end_once_and_with_a_receipt(site: Site) -> None:
             "problem": "no staff account has this login; nothing was changed.",
         }
     assert site.command("staff", "end", "--login", "passing.by", "--role", "auditor").returncode == 2
+    # The receipt promises that nobody else gets the ID for a while; that binds the command line too.
+    assert site.command("staff", "add", "--login", "passing.by", "--role", "auditor").returncode == 1
     assert facts(site, "check")["ok"] is True
 
 

@@ -218,7 +218,7 @@ class _Reader:
         return made
 
     def _ensure_kept_as_told(self, item: t.Item) -> None:
-        """Raises PolicyError for an item that is collected, laid down or shown as no code does it."""
+        """Raises PolicyError for an item that is shown, or laid down, as no code does it."""
         if item.public != (item.id in engine.PUBLIC_ITEMS):
             raise self.fail(f"items.{item.id}.public", "is not what the machine does", str(not item.public).lower())
         if item.collected == "registration" and item.id not in engine.ITEMS and item.store != "vault":

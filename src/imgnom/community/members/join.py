@@ -273,6 +273,8 @@ def create_confirmed_member(
     """
     canonical = canonical_username(username)
     ensure_nickname_free(nickname, now=now)
+    if is_name_held("username", canonical, now=now):
+        raise UsernameTaken
     row = _begin(password, now=now, state="confirmed")
     try:
         _seal_all(
