@@ -349,3 +349,15 @@ def test_copies_stay_near_and_other_pictures_stay_far() -> None:
     assert number_of(files.saved(Picture.new("RGB", (64, 64), (9, 9, 9)), "PNG"), "png") >= 0
     with pytest.raises(NotAPicture):
         number_of(b"nothing", "png")
+
+
+@pytest.mark.clause("A2.1")
+def test_drawings_on_nothing_are_told_apart() -> None:
+    """Black signs without a ground would all be the same black square."""
+    found = set()
+    for box in ((10, 10, 60, 50), (120, 20, 180, 140), (30, 90, 190, 110)):
+        sign = Picture.new("RGBA", (200, 150), (0, 0, 0, 0))
+        sign.paste((0, 0, 0, 255), box)
+        found.add(number_of(files.saved(sign, "PNG"), "png"))
+    assert min((a ^ b).bit_count() for a in found for b in found if a != b) > 10
+    assert len(found) == 3

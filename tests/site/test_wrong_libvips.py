@@ -30,9 +30,15 @@ class Image:
     def _done(self, *given, **more): return self
     jpegsave_buffer = pngsave_buffer = webpsave_buffer = heifsave_buffer = _done
     @staticmethod
-    def _load(data): return Image()
-    jpegload_buffer = pngload_buffer = webpload_buffer = gifload_buffer = _load
-    if HAS_HEIF: heifload_buffer = _load
+    def _load(source): return Image()
+    jpegload_source = pngload_source = webpload_source = gifload_source = _load
+    if HAS_HEIF: heifload_source = _load
+class Source:
+    @staticmethod
+    def new_from_memory(data): return Source()
+class Introspect:
+    @staticmethod
+    def get(name): return None
 def version(part): return VERSION[part]
 def cache_set_max(count): pass
 def operation_block_set(name, state): pass

@@ -240,6 +240,11 @@ def test_large_files_are_looked_through_in_pieces_without_a_gap_between_them() -
     for place in range(PIECE - 26, PIECE + 2):
         assert reads_like_text(b"\0" * place + b"w" * 24 + b"\xff" * 40)
     assert not reads_like_text(b"\0" * PIECE + b"w" * 23 + b"\xff" * 40)
+    for zeros in (0, 1, PIECE - 5, PIECE, 2 * PIECE + 7):
+        hidden = memoryview(b"\xff" * 40 + b"w" * 12 + b"\0" * zeros)
+        assert reads_like_text(hidden), "behind the last pixel fewer are enough"
+        assert not reads_like_text(b"\xff" * 40 + b"w" * 11 + b"\0" * zeros)
+    assert not reads_like_text(bytes(2 * PIECE))
     plain = files.saved(files.drawn(), "JPEG")
     for room in range(PIECE - 3, PIECE + 3):
         padded = plain[:2] + b"\0" * room + plain[2:]

@@ -128,7 +128,8 @@ def upload_file(
     try:
         with transaction.atomic():
             row.save(force_insert=True)
-            set_tags(row, tags)
+            if tags:
+                set_tags(row, tags)
             record_act(
                 store="default", act="upload", clause="A2.1", by=Actor("member", subject), now=now, subject=subject,
                 items=["image_file", "image_lookalike"],

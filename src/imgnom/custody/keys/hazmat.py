@@ -64,12 +64,13 @@ class DataKey:
     def seal_stream(self, source: bytes, target: BinaryIO, *, bound_to: bytes) -> None:
         cipher = self._cipher
         target.write(STREAM_MAGIC)
-        chunks = max(1, -(-len(source) // CHUNK_BYTES))
+        chunks, plain = max(1, -(-len(source) // CHUNK_BYTES)), memoryview(source)
         for number in range(chunks):
             nonce = os.urandom(NONCE_BYTES)
             last = number == chunks - 1
-            chunk = source[number * CHUNK_BYTES : (number + 1) * CHUNK_BYTES]
-            target.write(nonce + cipher.encrypt(nonce, chunk, _place(bound_to, number, last)))
+            chunk = plain[number * CHUNK_BYTES : (number + 1) * CHUNK_BYTES]
+            target.write(nonce)
+            target.write(cipher.encrypt(nonce, chunk, _place(bound_to, number, last)))
 
     def open_stream(self, source: BinaryIO, *, bound_to: bytes) -> Iterator[bytes]:
         """Chunks in order. Raises SealBroken for a changed, cut, lengthened or reordered file."""

@@ -27,6 +27,10 @@ _PIECE = 256 * 1024
 MAX_SCANS, MAX_PIXELS_IN_ALL_SCANS = 400, 20 * MAX_PIXELS
 
 
+# Marker, segment, coded data behind it: the data is a view, for megabytes are not copied from step to step.
+type _Piece = tuple[int, bytes, bytes | memoryview]
+
+
 def _next_marker(data: bytes, at: int) -> int:
     """By pieces: while one is looked through nothing else happens in this process. Raises NotThisFormat."""
     for start in range(at, len(data), _PIECE):
@@ -44,7 +48,7 @@ class _Jpeg:
         self.profile_parts: dict[int, bytes] = {}
         self.has_jfif = False
         self.adobe: int | None = None
-        self.body: list[tuple[int, bytes, bytes]] = []  # marker, segment, coded data behind it
+        self.body: list[_Piece] = []
         self.frame: bytes | None = None
         self.read()
 
@@ -73,7 +77,7 @@ class _Jpeg:
                 behind = _next_marker(data, at)
                 if scans > MAX_SCANS:
                     raise NotThisFormat("undecodable")
-                self.body.append((marker, segment, data[at:behind]))
+                self.body.append((marker, segment, memoryview(data)[at:behind]))
                 at = behind
             else:
                 self.take(marker, segment)
@@ -142,7 +146,7 @@ def strip_jpeg(data: bytes) -> Clean:
     )
     if profile and {"RGB": 3, "GRAY": 1, "CMYK": 4}[profile.space] != components:
         profile = None
-    out = [b"\xff\xd8"]
+    out: list[bytes | memoryview] = [b"\xff\xd8"]
     if jpeg.has_jfif:
         out.append(_segment(_APP0, _JFIF))
     if jpeg.orientation not in (None, 1):
@@ -153,10 +157,12 @@ def strip_jpeg(data: bytes) -> Clean:
     if jpeg.adobe is not None:
         out.append(_segment(_APP14, b"Adobe\x00\x64\x00\x00\x00\x00" + bytes([jpeg.adobe])))
     kept = _tables_in_use(jpeg.body)
-    out += [_segment(marker, segment) + coded for marker, segment, coded in kept if segment or marker == _SOS]
+    for marker, segment, coded in kept:
+        if segment or marker == _SOS:
+            out += [_segment(marker, segment), coded]
     foreign = components == 4 or (profile is not None and not profile.is_srgb)
     words = any(reads_like_text(coded) for _, _, coded in kept)
-    return Clean(b"".join(out) + b"\xff\xd9", frozenset(jpeg.removed), foreign, words)
+    return Clean(b"".join([*out, b"\xff\xd9"]), frozenset(jpeg.removed), foreign, words)
 
 
 def _segment(marker: int, body: bytes) -> bytes:
@@ -205,7 +211,7 @@ class _Tables:
         self.used |= {self.current[table] for table in wanted if table in self.current}
 
 
-def _tables_in_use(body: list[tuple[int, bytes, bytes]]) -> list[tuple[int, bytes, bytes]]:
+def _tables_in_use(body: list[_Piece]) -> list[_Piece]:
     """Without tables that no component and no scan asks for: room in which anything could travel."""
     frame_marker, frame = next((marker, segment) for marker, segment, _ in body if marker in _SOF)
     tables = _Tables(dict(zip(frame[6::3], frame[8::3], strict=False)), frame_marker)

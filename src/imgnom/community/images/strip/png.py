@@ -1,11 +1,13 @@
 """PNG and APNG, written anew: header, palette, transparency, colour, orientation, pixels, frames.
 
-Compressed data is inflated once, in pieces, to see where it ends: what lies behind its end inside the chunk goes, and
+Compressed data is inflated once, in pieces and by the quickest library there is, to see where it ends: what lies behind its end inside the chunk goes, and
 data that is longer than the picture is refused before the decoder sees it (U5). Source: PNG, third edition.
 """
 
 import struct
-import zlib
+from typing import cast
+
+from zlib_ng import zlib_ng as zlib
 
 from imgnom.community.images.strip import exif, icc
 from imgnom.community.images.strip.clean import MAX_FRAMES, MAX_PIECES, Clean, NotThisFormat, TooMuch, ensure_size
@@ -16,7 +18,8 @@ _LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4}
 # Of a width of one, with room for the widest colours there are: larger numbers are no colours.
 _MOST_CHROMATICITY, _MOST_GAMMA = 200_000, 10_000_000
 _SILENT = (b"pHYs", b"sBIT", b"bKGD", b"hIST", b"sPLT", b"oFFs", b"sTER")
-_PIECE = 1024 * 1024
+_PIECE = 256 * 1024
+_Broken = cast("type[Exception]", zlib.error)  # the stub takes the class for one of its errors
 
 
 class _Png:
@@ -119,7 +122,7 @@ def _compressed(parts: list[bytes], *, most: int) -> bytes:
             waiting = machine.unconsumed_tail
             if seen > most + 1024:
                 raise TooMuch("bomb")
-    except zlib.error:
+    except _Broken:
         raise NotThisFormat("undecodable") from None
     if seen < most:
         raise NotThisFormat("cut-off")
@@ -147,7 +150,7 @@ def _profile(body: bytes, colour: int) -> icc.Profile | None:
     try:
         machine = zlib.decompressobj()
         plain = machine.decompress(packed[1:], icc.MAX_BYTES)
-    except zlib.error:
+    except _Broken:
         return None
     found = icc.rebuild(plain)
     return found if found and found.space == ("GRAY" if colour in (0, 4) else "RGB") else None

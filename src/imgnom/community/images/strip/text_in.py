@@ -10,10 +10,21 @@ _LAST = 12
 _PIECE = 256 * 1024
 
 
-def reads_like_text(coded: bytes) -> bool:
-    last = coded.rstrip(b"\0")[-_LAST:].translate(_PRINTABLE)
-    if last == _WORDS[:_LAST]:
+def reads_like_text(coded: bytes | memoryview) -> bool:
+    if _last_of(coded).translate(_PRINTABLE) == _WORDS[:_LAST]:
         return True
     # By pieces: while one is looked through nothing else happens in this process.
-    pieces = (coded[at : at + _PIECE + len(_WORDS)] for at in range(0, len(coded), _PIECE))
+    pieces = (bytes(coded[at : at + _PIECE + len(_WORDS)]) for at in range(0, len(coded), _PIECE))
     return any(_WORDS in piece.translate(_PRINTABLE) for piece in pieces)
+
+
+def _last_of(coded: bytes | memoryview) -> bytes:
+    """The last signs before the zeros that fill up."""
+    end = len(coded)
+    while end:
+        piece = bytes(coded[max(0, end - _PIECE) : end])
+        if found := piece.rstrip(b"\0"):
+            end -= len(piece) - len(found)
+            return bytes(coded[max(0, end - _LAST) : end])
+        end -= len(piece)
+    return b""
