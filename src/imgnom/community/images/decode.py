@@ -39,7 +39,7 @@ MAX_ANSWER_BYTES = 160 * 1024 * 1024
 _PIECE = 1024 * 1024
 # Each thread would take 64 MB of addresses for itself: on a machine of many cores no room is left to start them all.
 # Each child touches some 60 MB for the first and last time: in large pages, where the system has them, and in one heap that
-# gives nothing back and so uses again what it has, that costs a fifth of what it would.
+# gives nothing back and so uses again what it has, that is a tenth of the page faults.
 _HEAP = ("hugetlb=1", "top_pad=33554432", "trim_threshold=1000000000", "mmap_threshold=33554432")
 _ENVIRONMENT = {
     "PATH": "", "HOME": "/nonexistent", "MALLOC_ARENA_MAX": "1", "GLIBC_TUNABLES": ":".join(f"glibc.malloc.{said}" for said in _HEAP),

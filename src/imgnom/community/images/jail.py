@@ -20,6 +20,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -102,8 +103,6 @@ def open_libvips() -> Any:
     pyvips.operation_block_set("VipsForeignLoad", True)
     for loader in LOADERS:
         pyvips.operation_block_set(loader, False)
-    for name in OPERATIONS:
-        pyvips.Introspect.get(name)  # learnt here, not by each child
     return pyvips
 
 
@@ -305,6 +304,9 @@ def _reap(_signal: int, _frame: FrameType | None) -> None:
 def nursery(door: socket.socket) -> None:
     """A child for each job until the other side hangs up."""
     pyvips = open_libvips()
+    for name in OPERATIONS:
+        with suppress(pyvips.Error):
+            pyvips.Introspect.get(name)  # learnt here, not by each child
     signal.signal(signal.SIGCHLD, _reap)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:

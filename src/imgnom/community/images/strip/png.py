@@ -1,6 +1,6 @@
 """PNG and APNG, written anew: header, palette, transparency, colour, orientation, pixels, frames.
 
-Compressed data is inflated once, in pieces and by the quickest library there is, to see where it ends: what lies behind its end inside the chunk goes, and
+Compressed data is inflated once, in pieces, to see where it ends: what lies behind its end inside the chunk goes, and
 data that is longer than the picture is refused before the decoder sees it (U5). Source: PNG, third edition.
 """
 
