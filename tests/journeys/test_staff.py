@@ -195,7 +195,9 @@ def test_words_that_would_like_to_be_code_are_words_everywhere(site: Site, brows
             looked += 1
             ran += [f"{role} {kind_of(address)}: {what}" for what in found]
             found.clear()
-            assert "49" not in page.title()
+            assert "49" not in re.sub(r"moderator-[0-9a-f]+", "", page.title()), (
+                "sums are words, too; a login may hold any figure"
+            )
             assert (
                 page.locator(
                     "main script, main iframe, main [onerror], main [onload], main a[href^='javascript']"
