@@ -6,6 +6,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imgnom.custody.archive.models import ArchivedValue
 from imgnom.custody.archive.public import archive_subject, open_archive
@@ -161,7 +163,7 @@ def sealed_file(now: datetime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(hazmat, "CHUNK_BYTES", CHUNK)
     path = tmp_path / "picture"
     with path.open("wb") as target:
-        seal_file("picture-token", CONTENT, target, now=now)
+        seal_file("picture-token", [CONTENT], target, now=now)
     return path
 
 
@@ -218,7 +220,7 @@ def test_a_chunk_of_another_file_under_the_same_key_fails(sealed_file: Path, now
     assert key_id
     other = tmp_path / "other"
     with other.open("wb") as target:
-        open_key(key_id).seal_stream(CONTENT, target, bound_to=hazmat.context("file", "another-token"))
+        open_key(key_id).seal_stream([CONTENT], target, bound_to=hazmat.context("file", "another-token"))
     raw, foreign = sealed_file.read_bytes(), other.read_bytes()
     sealed_file.write_bytes(raw[: HEAD + BLOCK] + foreign[HEAD + BLOCK :])
     with pytest.raises(SealBroken):
@@ -228,7 +230,7 @@ def test_a_chunk_of_another_file_under_the_same_key_fails(sealed_file: Path, now
 def test_two_files_that_swap_their_keys_open_neither(sealed_file: Path, now: datetime, tmp_path: Path) -> None:
     other = tmp_path / "other"
     with other.open("wb") as target:
-        seal_file("other-token", CONTENT, target, now=now)
+        seal_file("other-token", [CONTENT], target, now=now)
     DataKey.objects.filter(owner="picture-token").update(owner="parked")
     DataKey.objects.filter(owner="other-token").update(owner="picture-token")
     with pytest.raises(SealBroken):
@@ -240,9 +242,23 @@ def test_an_empty_file_and_a_file_of_whole_chunks_come_back(now: datetime, monke
     key = hazmat.DataKey(hazmat.new_key())
     for content in (b"", b"x" * CHUNK, b"x" * 2 * CHUNK):
         target = io.BytesIO()
-        key.seal_stream(content, target, bound_to=b"place")
+        key.seal_stream([content], target, bound_to=b"place")
         target.seek(0)
         assert b"".join(key.open_stream(target, bound_to=b"place")) == content
+
+
+@given(st.lists(st.binary(max_size=3 * CHUNK), max_size=6))
+def test_however_a_file_is_cut_into_pieces_it_is_sealed_whole(pieces: list[bytes]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hazmat, "CHUNK_BYTES", CHUNK)
+        key, target = hazmat.DataKey(hazmat.new_key()), io.BytesIO()
+        key.seal_stream([*pieces[:1], *map(memoryview, pieces[1:])], target, bound_to=b"place")
+        content = b"".join(pieces)
+        assert len(target.getvalue()) == hazmat.sealed_size(len(content))
+        target.seek(0)
+        chunks = list(key.open_stream(target, bound_to=b"place"))
+    assert b"".join(chunks) == content
+    assert {len(chunk) for chunk in chunks[:-1]} <= {CHUNK}
 
 
 def test_the_same_value_never_seals_to_the_same_bytes(two: tuple[str, str]) -> None:

@@ -66,9 +66,9 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every job that the decoder is given."""
     real, given = NURSERY.child, []
 
-    def child(job: str) -> decode._Child:
+    def child(job: str, content: int) -> decode._Child:
         given.append(job)
-        return real(job)
+        return real(job, content)
 
     monkeypatch.setattr(NURSERY, "child", child)
     return given
@@ -178,7 +178,7 @@ def test_what_cannot_be_made_or_kept_is_not_tried_at_every_visit(
         patched.setattr(
             again,
             "made_of",
-            lambda clean, kind: decode.decode(clean.content, kind, has_foreign_colours=False, seconds=0),
+            lambda clean, kind: decode.decode(clean.pieces, kind, has_foreign_colours=False, seconds=0),
         )
         assert ask(image).status_code == 404
         for _ in range(5):
@@ -193,7 +193,7 @@ def test_what_cannot_be_made_or_kept_is_not_tried_at_every_visit(
     def full(_path: Path, _content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(again, "write_file", full)
+    monkeypatch.setattr(again, "replace_file", full)
     assert ask(image).status_code == 200, "it is seen even where it cannot be kept"
     assert ask(image).status_code == 503
     assert again._FAILED.keys() == {image.media_token}
@@ -252,7 +252,7 @@ def test_what_was_made_while_the_picture_was_destroyed_is_gone(
     """The destruction falls into each gap of the making."""
     image = hung(author, now)
     lose(image)
-    made, write = again.made_of, again.write_file
+    made, write = again.made_of, again.replace_file
     writes = 0
 
     def made_late(*given: Any) -> Any:
@@ -269,7 +269,7 @@ def test_what_was_made_while_the_picture_was_destroyed_is_gone(
             end(image, now)
 
     monkeypatch.setattr(again, "made_of", made_late)
-    monkeypatch.setattr(again, "write_file", write_late)
+    monkeypatch.setattr(again, "replace_file", write_late)
     answer: HttpResponse = ask(image)
     assert answer.status_code == 404
     assert not any(path.exists() for path in files_of(image.media_token))
@@ -283,7 +283,7 @@ def test_a_destruction_whose_row_still_stands_is_seen_by_its_key(author: MemberC
     take_in.destroy_files([image], now=now, by=SYSTEM, clause="A4.2")
     assert Image.objects.filter(pk=image.pk).exists()
     for size in SHOWN:
-        take_in.write_file(media_path("derived", image.media_token, size, "webp"), b"late")
+        take_in.replace_file(media_path("derived", image.media_token, size, "webp"), b"late")
     with pytest.raises(SealBroken):
         again._forget_if_destroyed(image)
     assert not any(path.exists() for path in files_of(image.media_token))
@@ -321,7 +321,7 @@ def test_a_pictures_number_is_kept_until_the_picture_or_the_membership_ends(auth
 
 
 def number_of(data: bytes, kind: str) -> int:
-    return int(decode.decode(data, kind, has_foreign_colours=False).lookalike, 16)
+    return int(decode.decode([data], kind, has_foreign_colours=False).lookalike, 16)
 
 
 def scene(seed: int) -> Picture.Image:

@@ -3,11 +3,14 @@
 The client sends multipart as a browser does; the decoder is the real one in its jail.
 """
 
+import errno
 import io
 import os
+import random
 import signal
 import struct
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Callable
@@ -24,8 +27,8 @@ from PIL import ImageCms, ImageOps, ImageSequence
 
 from imgnom.community.images import decode as decoder
 from imgnom.community.images.decode import NURSERY, check_decoder, decode
-from imgnom.community.images.errors import NotAPicture
-from imgnom.community.images.jail import LOADERS, MIN_VERSION, Refused, why_not
+from imgnom.community.images.errors import Busy, NotAPicture
+from imgnom.community.images.jail import LOADERS, MIN_VERSION, Refused, nobody_reads, why_not
 from imgnom.community.images.models import Image
 from imgnom.community.images.public import zip_of
 from imgnom.community.images.take_in import made_of, media_path
@@ -154,7 +157,7 @@ def test_the_uploader_is_told_what_went_in_both_languages(client: Client) -> Non
 def test_bytes_between_the_pixels_are_not_kept(client: Client) -> None:
     plain = files.saved(files.drawn(), "JPEG", quality=95)
     hidden = plain[:-2] + b"<script>" + files.MARK + b"</script>" + plain[-2:]
-    assert decoder.decode(files.saved(files.drawn(), "JPEG"), "jpeg", has_foreign_colours=False).redrawn == b""
+    assert decoder.decode([files.saved(files.drawn(), "JPEG")], "jpeg", has_foreign_colours=False).redrawn == b""
     image = taken(client, hidden)
     original = served(client, image, "original")
     assert files.MARK not in original
@@ -207,13 +210,13 @@ def test_a_large_request_is_held_in_memory_and_only_sealed_files_are_written(cli
     watch.is_on = True
     answer = send(client, ("a.jpg", large), ("b.jpg", large))
     watch.is_on = False
-    found = watch.found
+    found = set(watch.found) - {os.devnull}
     assert answer.status_code == 201
     assert [facts["error"] for facts in answer.json()["files"]] == [None, None]
     assert found
     for path in found:
-        assert Path(path).is_relative_to(home / "media") or path.endswith("outbox.lock"), path
-        assert path.endswith(".part")
+        assert Path(path).is_relative_to(home / "media"), path
+        assert "derived" in path or path.endswith(".sealed"), path
     assert not list((home / "tmp").glob("*"))
     for path in (home / "media").rglob("*"):
         assert not path.is_file() or files.MARK not in path.read_bytes()
@@ -566,14 +569,14 @@ def test_a_dear_picture_goes_on_behind_everybody_else(monkeypatch: pytest.Monkey
     monkeypatch.setattr(decoder, "LOOK_SECONDS", 0.02)
     assert seen_by_decoder() == 96
     assert places == []
-    assert decode(dear, "jpeg", has_foreign_colours=False).width == 3000
+    assert decode([dear], "jpeg", has_foreign_colours=False).width == 3000
     assert len(places) == 1
     assert set(places[0]) == {decoder.LAST_PLACE}
 
 
 def seen_by_decoder(seconds: float = 20) -> int:
     """The width of a good picture."""
-    return decode(files.saved(files.drawn(), "JPEG"), "jpeg", has_foreign_colours=False, seconds=seconds).width
+    return decode([files.saved(files.drawn(), "JPEG")], "jpeg", has_foreign_colours=False, seconds=seconds).width
 
 
 @pytest.fixture
@@ -581,8 +584,8 @@ def killed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Kills as many children as its first number says, each before it has read its picture; their ids follow."""
     real, found = NURSERY.child, [1]
 
-    def child(job: str) -> decoder._Child:
-        born = real(job)
+    def child(job: str, content: int) -> decoder._Child:
+        born = real(job, content)
         if len(found) <= found[0]:
             os.kill(born.process, signal.SIGKILL)
         found.append(born.process)
@@ -614,6 +617,25 @@ def test_a_picture_that_kills_its_decoder_does_so_twice_and_no_more(
     assert len(killed) == 1 + 3, "what has cost much is not tried again"
 
 
+@pytest.mark.clause("A2.1")
+@pytest.mark.parametrize(("number", "told"), [(errno.ENOMEM, Busy), (errno.ENOSPC, Busy), (errno.EMFILE, OSError)])
+def test_a_machine_without_room_for_the_picture_says_that_it_is_busy(
+    monkeypatch: pytest.MonkeyPatch, number: int, told: type[Exception]
+) -> None:
+    """It comes back as a refusal that may be tried again, and no handle stays open."""
+    before = set(Path("/proc/self/fd").iterdir())
+    with monkeypatch.context() as patch:
+
+        def full(_file: int, _content: object) -> int:
+            raise OSError(number, os.strerror(number))
+
+        patch.setattr(decoder.os, "write", full)
+        with pytest.raises(told):
+            seen_by_decoder()
+    assert set(Path("/proc/self/fd").iterdir()) == before
+    assert seen_by_decoder() == 96
+
+
 LATE = """
 import importlib.util, os, socket, sys, time
 spec = importlib.util.spec_from_file_location("jail", {jail!r})
@@ -633,17 +655,41 @@ jail.nursery(Late(fileno=int(sys.argv[2])))
 def test_a_nursery_that_answers_too_late_leaves_no_second_reader_of_a_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its child lives, and waits for a picture that goes to another."""
+    """Its child answers into a pipe that is closed; the picture goes to another."""
     late, mark = tmp_path / "late.py", tmp_path / "mark"
     late.write_text(LATE.format(jail=str(decoder.JAIL), mark=str(mark)))
     NURSERY.renew()
     monkeypatch.setattr(decoder, "JAIL", late)
     monkeypatch.setattr(decoder, "START_SECONDS", 3)
     large = files.saved(files.drawn((1200, 900)), "PNG")
-    made = decode(large, "png", has_foreign_colours=False)
+    made = decode([large], "png", has_foreign_colours=False)
     assert mark.exists(), "the first was late"
     assert (made.width, made.height) == (1200, 900)
     NURSERY.renew()
+
+
+@pytest.mark.clause("A2.1")
+def test_a_system_without_files_in_memory_hands_pictures_through_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = Picture.frombytes("RGB", (1200, 900), random.Random(7).randbytes(1200 * 900 * 3))
+    large = files.saved(noise, "PNG")
+    mapped = decode([large], "png", has_foreign_colours=False)
+    monkeypatch.delattr(os, "memfd_create")
+    before = threading.active_count()
+    assert decode([large], "png", has_foreign_colours=False) == mapped
+    with pytest.raises(NotAPicture, match="undecodable"):
+        decode([large[:9], large], "png", has_foreign_colours=False)
+    with pytest.raises(NotAPicture, match="too-slow"):
+        decode([large], "png", has_foreign_colours=False, seconds=0)
+    assert threading.active_count() == before, "nobody goes on handing over"
+
+
+@pytest.mark.clause("A2.1")
+def test_a_child_that_is_born_after_its_asker_has_gone_does_nothing() -> None:
+    reads, writes = os.pipe()
+    assert not nobody_reads(writes)
+    os.close(reads)
+    assert nobody_reads(writes)
+    os.close(writes)
 
 
 @pytest.mark.clause("A2.1")

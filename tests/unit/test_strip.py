@@ -5,12 +5,16 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageSequence
 
 from imgnom.community.images.strip import STRIP, Clean, NotThisFormat, TooMuch, sniff
+from imgnom.community.images.strip.gif import _Gif
 from imgnom.community.images.strip.icc import rebuild
 from imgnom.community.images.strip.text_in import _PIECE as PIECE
 from imgnom.community.images.strip.text_in import reads_like_text
@@ -210,6 +214,27 @@ def test_zeros_by_the_million_are_passed_in_one_step() -> None:
     padded = Counted(plain[:-1] + b"\0" * 1_000_000 + plain[-1:])
     assert STRIP["gif"](padded).content == STRIP["gif"](plain).content
     assert Counted.looks < 10_000
+
+
+@pytest.mark.clause("A2.1")
+@given(st.lists(st.one_of(st.just(255), st.integers(1, 255)), max_size=20), st.integers(0, 300), st.integers(0, 255))
+@example([255] * 63, 0, 0)
+@example([255] * 64, 0, 0)
+@example([255] * 65 + [7] + [255] * 130, 3, 255)
+def test_a_chain_of_blocks_ends_where_its_last_block_does(sizes: list[int], cut: int, filler: int) -> None:
+    """However long the run of full blocks, whatever the bytes in them look like, and wherever the file was cut off."""
+    plain = files.saved(files.drawn(), "GIF")
+    gif = _Gif(plain)
+    chain = b"".join(bytes([size]) + bytes([filler]) * size for size in sizes) + b"\0"
+    gif.data, before = b"head" + chain + b"\xff" * 600, gif.blocks_left
+    assert gif.blocks_end(4) == 4 + len(chain)
+    assert gif.blocks_left == before - len(sizes) - 1
+    gif.data = (b"head" + chain)[: -1 - cut] if cut < len(chain) else b"head"
+    with pytest.raises(NotThisFormat, match="cut-off"):
+        gif.blocks_end(4)
+    gif.data, gif.blocks_left = b"head" + chain, len(sizes) - 1
+    with pytest.raises(TooMuch, match="bomb") if sizes else nullcontext():
+        gif.blocks_end(4)
 
 
 def zipped() -> bytes:

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from imgnom.community.images.errors import Busy, NotAPicture
 from imgnom.community.images.models import Image
-from imgnom.community.images.take_in import clean_of, erase_file, files_of, made_of, media_path, write_file
+from imgnom.community.images.take_in import clean_of, erase_file, files_of, made_of, media_path, replace_file
 from imgnom.custody.keys.public import SealBroken
 from imgnom.custody.vault.public import file_keys, open_file
 
@@ -61,7 +61,7 @@ def _make(image: Image, size: str, formats: tuple[str, ...]) -> tuple[bytes, str
         raise
     try:
         for (name, shown_as), content in made.files.items():
-            write_file(media_path("derived", token, name, shown_as), content)
+            replace_file(media_path("derived", token, name, shown_as), content)
         _FAILED.pop(token, None)
     except OSError:  # a full disk keeps nobody from seeing it
         _remember_failure(token)

@@ -6,10 +6,11 @@ comes out of a child is not trusted: it is read up to a limit and checked.
 """
 
 import atexit
+import errno
 import fcntl
 import json
 import os
-import selectors
+import select
 import signal
 import socket
 import struct
@@ -17,7 +18,8 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,10 +79,9 @@ class _Died(Exception):
 
 @dataclass(frozen=True)
 class _Child:
-    """`source` is written to, `target` is read from; nobody else has these pipes."""
+    """`target` is read from; nobody else has this pipe."""
 
     process: int
-    source: int
     target: int
 
 
@@ -102,34 +103,31 @@ class _Nursery:
         self._door = ours
         return ours
 
-    def child(self, job: str) -> _Child:
-        """A new child that works on `job`. Raises _NurseryGone."""
+    def child(self, job: str, content: int) -> _Child:
+        """A new child that works on `job` and the file `content`. Raises _NurseryGone."""
         with self._lock:
             for _ in range(2):
                 door = self._door if self._process and self._process.poll() is None else None
                 with suppress(OSError):
-                    return self._ask(door or self._start(), job)
+                    return self._ask(door or self._start(), job, content)
                 self.close()
         raise _NurseryGone
 
-    def _ask(self, door: socket.socket, job: str) -> _Child:
-        """Pipes of its own at every attempt: a nursery too slow to answer may still have made a child. Raises OSError."""
-        theirs_in, source = _wide_pipe()
-        target, theirs_out = _wide_pipe()
+    def _ask(self, door: socket.socket, job: str, content: int) -> _Child:
+        """A pipe of its own at every attempt: a nursery too slow to answer may still have made a child. Raises OSError."""
+        target, theirs = _wide_pipe()
         try:
-            socket.send_fds(door, [job.encode()], [theirs_in, theirs_out])
+            socket.send_fds(door, [job.encode()], [content, theirs])
             answer = door.recv(4)
             if len(answer) < 4:
                 raise ConnectionError
         except OSError:
-            os.close(source)
             os.close(target)
             raise
         finally:
-            os.close(theirs_in)
-            os.close(theirs_out)
+            os.close(theirs)
         door.settimeout(ANSWER_SECONDS)  # it has started; from now on a fork is all it takes
-        return _Child(struct.unpack(">I", answer)[0], source, target)
+        return _Child(struct.unpack(">I", answer)[0], target)
 
     def close(self) -> None:
         if self._door:
@@ -180,46 +178,71 @@ atexit.register(NURSERY.close)
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _converse(child: _Child, content: bytes, *, seconds: float) -> bytes:
-    """What the child answers; it is killed when its time or its room is over. Raises NotAPicture."""
-    source, target = child.source, child.target
+@contextmanager
+def _in_memory(pieces: Sequence[bytes | memoryview]) -> Iterator[int]:
+    """A file without a name that lies in memory alone: a child maps it and copies nothing. Raises Busy."""
+    file = os.memfd_create("picture")
+    try:
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.write(file, rest) :]
+        yield file
+    except OSError as error:
+        if error.errno in (errno.ENOMEM, errno.ENOSPC):
+            raise Busy from None
+        raise
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def _in_a_pipe(pieces: Sequence[bytes | memoryview]) -> Iterator[int]:
+    """Where the system has no such files."""
+    file, into = os.pipe()
+
+    def give() -> None:
+        with suppress(BrokenPipeError), os.fdopen(into, "wb") as target:
+            target.writelines(pieces)
+
+    giver = threading.Thread(target=give, daemon=True)
+    giver.start()
+    try:
+        yield file
+    finally:
+        os.close(file)  # a child that ended early leaves it waiting
+        giver.join()
+
+
+def _answer(child: _Child, *, seconds: float) -> bytes:
+    """What the child says; it is killed when its time or its room is over. Raises NotAPicture."""
     deadline = time.monotonic() + seconds
-    waiting, size = memoryview(content), 0
     parts: list[bytes] = []
-    looked, look_in = time.monotonic(), LOOK_SECONDS
-    os.set_blocking(source, False)
-    with selectors.DefaultSelector() as watch:
-        watch.register(source, selectors.EVENT_WRITE)
-        watch.register(target, selectors.EVENT_READ)
-        try:
-            while True:
-                left = deadline - time.monotonic()
-                if left <= 0 or size > MAX_ANSWER_BYTES:
-                    raise NotAPicture("too-slow")
-                ready = {key.fd for key, _ in watch.select(min(left, look_in))}
-                if time.monotonic() - looked >= look_in:
-                    looked = time.monotonic()
-                    look_in = seconds if _comes_last(child) else LOOK_SECONDS
-                if source in ready:
-                    waiting = waiting[_give(source, waiting) :]
-                    if not waiting:
-                        watch.unregister(source)
-                        os.close(source)
-                        source = -1
-                if target in ready:
-                    part = os.read(target, _PIECE)
-                    if not part:
-                        return b"".join(parts)
-                    parts.append(part)
-                    size += len(part)
-        except NotAPicture:
-            with suppress(ProcessLookupError):
-                os.kill(child.process, signal.SIGKILL)
-            raise
-        finally:
-            if source >= 0:
-                os.close(source)
-            os.close(target)
+    size, look_in = 0, CHEAP_SECONDS
+    looked = time.monotonic()
+    watch = select.poll()
+    watch.register(child.target, select.POLLIN)
+    try:
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0 or size > MAX_ANSWER_BYTES:
+                raise NotAPicture("too-slow")
+            ready = watch.poll(1000 * min(left, look_in))
+            if time.monotonic() - looked >= look_in:
+                looked = time.monotonic()
+                look_in = seconds if _comes_last(child) else LOOK_SECONDS
+            if ready:
+                part = os.read(child.target, _PIECE)
+                if not part:
+                    return b"".join(parts)
+                parts.append(part)
+                size += len(part)
+    except NotAPicture:
+        with suppress(ProcessLookupError):
+            os.kill(child.process, signal.SIGKILL)
+        raise
+    finally:
+        os.close(child.target)
 
 
 def _comes_last(child: _Child) -> bool:
@@ -239,16 +262,6 @@ def _spent_by(process: int) -> float:
         return 0.0
     user, system = told.rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
-def _give(source: int, waiting: memoryview) -> int:
-    """How much was taken; a child that has ended takes everything."""
-    try:
-        return os.write(source, waiting[:_PIECE])
-    except BlockingIOError:
-        return 0
-    except BrokenPipeError:
-        return len(waiting)
 
 
 def _answer_of(out: bytes) -> Made:
@@ -284,7 +297,7 @@ def _answer_of(out: bytes) -> Made:
 
 
 def decode(
-    clean: bytes,
+    clean: Sequence[bytes | memoryview],
     kind: str,
     *,
     has_foreign_colours: bool,
@@ -292,8 +305,8 @@ def decode(
     formats: tuple[str, ...] = FORMATS,
     seconds: float = WALL_SECONDS,
 ) -> Made:
-    """Both display sizes of a clean file; what moves comes as WebP alone. Raises NotAPicture, NoDecoder, Busy."""
-    job = " ".join([kind, str(len(clean)), *["foreign"] * has_foreign_colours, *["words"] * may_hide_words, *formats])
+    """Both display sizes of a clean file in pieces; what moves comes as WebP alone. Raises NotAPicture, NoDecoder, Busy."""
+    job = " ".join([kind, *["foreign"] * has_foreign_colours, *["words"] * may_hide_words, *formats])
     places, slots = _PLACES, _SLOTS
     if not places.acquire(timeout=WAIT_SECONDS):
         raise Busy
@@ -304,12 +317,14 @@ def decode(
         places.release()
 
 
-def _made(job: str, content: bytes, *, seconds: float) -> Made:
+def _made(job: str, pieces: Sequence[bytes | memoryview], *, seconds: float) -> Made:
     """Raises NoDecoder, NotAPicture, Busy."""
+    given = _in_memory if hasattr(os, "memfd_create") else _in_a_pipe
     for _ in range(2):
         began = time.monotonic()
         try:
-            return _answer_of(_converse(NURSERY.child(job), content, seconds=seconds))
+            with given(pieces) as file:
+                return _answer_of(_answer(NURSERY.child(job, file), seconds=seconds))
         except _NurseryGone:
             raise NoDecoder from None
         except _Died:

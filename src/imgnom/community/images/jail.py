@@ -5,16 +5,19 @@ for every picture. The child gives up files, network and programs (Landlock, whe
 memory, CPU, files and cores, and only then reads the first byte. All loaders are blocked and five are opened again by
 name (U4, U5). Run as a script, so that it imports nothing of the site.
 
-    jail.py nursery FD     forks for each (job, input, output) that comes over the socket; ends with it
+    jail.py nursery FD     forks for each (job, file, output) that comes over the socket; ends with it
     jail.py check          says version and loaders, then ends
 """
 
 import base64
 import ctypes
+import gc
 import json
 import math
+import mmap
 import os
 import resource
+import select
 import signal
 import socket
 import struct
@@ -33,11 +36,12 @@ MAX_PIXELS_PER_BYTE = 12_000
 MAX_SHOWN_PIXELS = 24_000_000
 # An AVIF is opened whole, in about 18 bytes a pixel; the others are opened by rows or smaller than they are.
 MAX_PIXELS_AVIF = 24_000_000
-# What it writes to, libvips and the file included; and the room of addresses, most of which is libraries.
+# What it writes to, libvips included; and the room of addresses, most of which is libraries.
 MEMORY_BYTES = 480 * 1024 * 1024
 ADDRESS_BYTES = 700 * 1024 * 1024
 # With what the site itself spends on a file, less than ten.
 CPU_SECONDS = 9
+LARGE_PAGE_BYTES, MORE_BYTES, LITTLE_BYTES, HEAD_BYTES = 2 * 1024 * 1024, 256 * 1024, 64 * 1024, 8
 MIN_VERSION = (8, 18, 3)
 WHEEL = "/pyvips_binary.libs/"
 LOADERS = (
@@ -62,6 +66,9 @@ _GRID = 32
 _WAVES = [[math.cos(math.pi * k * (2 * n + 1) / (2 * _GRID)) for n in range(_GRID)] for k in range(1, 9)]
 
 
+libc = ctypes.CDLL(None)
+
+
 class Refused(Exception):
     """The picture is not taken; the reason is a key of the words that tell it."""
 
@@ -80,7 +87,6 @@ def give_up_files_and_network() -> bool:
 
     Landlock, by its system calls 444 and 446 (the same number on every architecture since Linux 5.13).
     """
-    libc = ctypes.CDLL(None, use_errno=True)
     no_new_privileges, version_flag = 38, 1
     version = libc.syscall(444, None, ctypes.c_size_t(0), version_flag)
     if version < 1:
@@ -107,12 +113,9 @@ def open_libvips() -> Any:
 
 
 def work(
-    pyvips: Any, data: bytearray, kind: str, *, is_foreign: bool, may_hide_words: bool, formats: tuple[str, ...]
+    pyvips: Any, data: bytes | mmap.mmap, kind: str, *, is_foreign: bool, may_hide_words: bool, formats: tuple[str, ...]
 ) -> tuple[dict[str, Any], list[bytes]]:
-    probe = load(pyvips, data, kind, **({"n": -1} if kind in ("gif", "webp") else {}))
-    frames = probe.get("n-pages") if kind in ("gif", "webp") and probe.get_typeof("n-pages") else 1
-    turned = frames == 1 and probe.get_typeof("orientation") and probe.get("orientation") >= 5
-    wide, high = probe.width, probe.height // frames
+    wide, high, frames, turned = head_of(pyvips, data, kind)
     ensure_size(wide, high, frames, len(data))
     facts: dict[str, Any] = {
         "width": high if turned else wide, "height": wide if turned else high, "frames": frames, "sizes": {}, "redrawn": 0, "files": [],
@@ -135,7 +138,7 @@ def work(
             whole = load(pyvips, data, kind, n=-1, fail_on="error", access="sequential")
         else:
             whole = load(pyvips, data, kind, fail_on="error").autorot()
-        redrawn = redraw(whole, kind, is_lossless=b"VP8 " not in data)
+        redrawn = redraw(whole, kind, is_lossless=data.find(b"VP8 ") < 0)
         facts["redrawn"] = len(redrawn)
     thumb = SIZES["thumbnail"] * 2
     first = shrink(pyvips, data, kind, thumb, 1, is_foreign=is_foreign) if frames > 1 else preview
@@ -153,9 +156,20 @@ def work(
     return facts, [*parts, redrawn]
 
 
-def load(pyvips: Any, data: bytes | bytearray, kind: str, **options: Any) -> Any:
+def load(pyvips: Any, data: bytes | mmap.mmap, kind: str, **options: Any) -> Any:
     """The picture, of which only the head is read. The data is not copied: it has to live as long as the picture."""
     return getattr(pyvips.Image, f"{KINDS[kind]}_source")(pyvips.Source.new_from_memory(data), **options)
+
+
+def head_of(pyvips: Any, data: bytes | mmap.mmap, kind: str) -> tuple[int, int, int, bool]:
+    """Width and height of a frame, frames, whether it lies on its side. What was opened for it is closed: a WebP takes its
+    room before it has a pixel.
+    """
+    moves = kind in ("gif", "webp")
+    image = load(pyvips, data, kind, **({"n": -1} if moves else {}))
+    frames = image.get("n-pages") if moves and image.get_typeof("n-pages") else 1
+    turned = frames == 1 and image.get_typeof("orientation") and image.get("orientation") >= 5
+    return image.width, image.height // frames, frames, bool(turned)
 
 
 def encode(image: Any, shown_as: str, *, moves: bool) -> bytes:
@@ -184,7 +198,7 @@ def ensure_size(wide: int, high: int, frames: int, file_bytes: int) -> None:
         raise Refused("bomb")
 
 
-def ends_with_its_pixels(pyvips: Any, data: bytearray) -> bool:
+def ends_with_its_pixels(pyvips: Any, data: bytes | mmap.mmap) -> bool:
     """Whether a JPEG lacks something once the last bytes before its end are gone. libjpeg does not look behind the last
     row, so that whatever stands there would go unseen.
     """
@@ -200,7 +214,14 @@ def ends_with_its_pixels(pyvips: Any, data: bytearray) -> bool:
 
 
 def shrink(
-    pyvips: Any, data: bytearray, kind: str, side: int, frames: int, *, is_foreign: bool, fail_on: str = "warning"
+    pyvips: Any,
+    data: bytes | mmap.mmap,
+    kind: str,
+    side: int,
+    frames: int,
+    *,
+    is_foreign: bool,
+    fail_on: str = "warning",
 ) -> Any:
     option = "[n=-1]" if frames > 1 else ""
     # A transform of colours costs more than everything else together, so that it is asked for only where it changes any.
@@ -266,15 +287,15 @@ def why_not(error: Exception) -> str:
     return "busy" if "thread" in said and ("start" in said or "create" in said) else "undecodable"
 
 
-def do_job(pyvips: Any, job: str, source: int, target: int) -> NoReturn:
-    """In the child: read, decode, answer, end."""
-    kind, size, *marks = job.split()
+def do_job(pyvips: Any, job: str, content: int, target: int) -> NoReturn:
+    """In the child: decode, answer, end."""
+    kind, *marks = job.split()
     give_up_files_and_network()
     limit()
+    if nobody_reads(target):
+        os._exit(0)
     try:
-        data = bytearray(int(size))
-        with os.fdopen(source, "rb") as stream:
-            stream.readinto(data)
+        data = given(content)
         facts, parts = work(
             pyvips,
             data,
@@ -286,11 +307,26 @@ def do_job(pyvips: Any, job: str, source: int, target: int) -> NoReturn:
     except (Refused, MemoryError, RuntimeError, pyvips.Error) as error:
         facts, parts = {"refused": why_not(error)}, []
     head = json.dumps(facts).encode()
-    with os.fdopen(target, "wb") as out:
-        out.write(struct.pack(">I", len(head)) + head)
-        for part in parts:
-            out.write(part)
+    rest = memoryview(b"".join([struct.pack(">I", len(head)), head, *parts]))
+    while rest:  # at once where the pipe holds it: the site is woken for the whole
+        rest = rest[os.write(target, rest) :]
     os._exit(0)
+
+
+def given(content: int) -> bytes | mmap.mmap:
+    """The file: mapped where it lies in memory, read where it comes through a pipe."""
+    try:
+        return mmap.mmap(content, 0, prot=mmap.PROT_READ)
+    except (OSError, ValueError):
+        with os.fdopen(content, "rb") as stream:
+            return stream.read()
+
+
+def nobody_reads(pipe: int) -> bool:
+    """Whether the site asked too long ago, and has another child for this picture by now."""
+    watch = select.poll()
+    watch.register(pipe, select.POLLERR)
+    return bool(watch.poll(0))
 
 
 def _reap(_signal: int, _frame: FrameType | None) -> None:
@@ -301,12 +337,40 @@ def _reap(_signal: int, _frame: FrameType | None) -> None:
         pass
 
 
+def get_ready(pyvips: Any) -> None:
+    """What each child would do again is done once, before they are born, but for what would start a thread."""
+    for name in OPERATIONS:
+        with suppress(pyvips.Error):
+            pyvips.Introspect.get(name)
+    for _ in range(8):  # so often that Python has settled how to run them
+        _patchwork(bytes(3 * _GRID * _GRID), 3)
+        _bits(bytes(_GRID * _GRID))
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    fill_large_page()
+
+
+def fill_large_page() -> None:
+    """Whatever a child puts on the heap begins in a large page of its own: of one that it shares with the nursery it would
+    copy each of 512 small ones. The nursery keeps a little room below for itself.
+    """
+    libc.malloc.argtypes, libc.malloc.restype, libc.free.argtypes = (
+        [ctypes.c_size_t],
+        ctypes.c_void_p,
+        [ctypes.c_void_p],
+    )
+    little, unused = libc.malloc(LITTLE_BYTES), libc.malloc(MORE_BYTES)
+    libc.free(unused)
+    left = -unused % LARGE_PAGE_BYTES
+    libc.malloc((left if left > MORE_BYTES else left + LARGE_PAGE_BYTES) - HEAD_BYTES)
+    libc.free(little)
+
+
 def nursery(door: socket.socket) -> None:
     """A child for each job until the other side hangs up."""
     pyvips = open_libvips()
-    for name in OPERATIONS:
-        with suppress(pyvips.Error):
-            pyvips.Introspect.get(name)  # learnt here, not by each child
+    get_ready(pyvips)
     signal.signal(signal.SIGCHLD, _reap)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:

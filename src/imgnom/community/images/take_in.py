@@ -1,14 +1,16 @@
 """From uploaded bytes to a picture: sniff, strip, decode in the jail, seal, publish (A2.1).
 
-Nothing of the file as it came is ever written. Files are written under random names first and the row last, so a kill
+Nothing of the file as it came is ever written. Files are written first, under random names, and the row last, so a kill
 leaves only orphans, which the worker sweeps. Display sizes are made again from the sealed original where one is missing.
 """
 
 import secrets
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -25,8 +27,8 @@ from imgnom.policy.public import SYSTEM, Actor
 from imgnom.web.uploads import MAX_FILE_BYTES as MAX_BYTES
 
 __all__ = [
-    "MAX_BYTES", "SIZES", "Taken", "check_upload", "clean_of", "destroy_pictures", "erase_file", "files_of", "made_of", "media_path", "set_tags",
-    "sweep_orphans", "upload_file", "write_file",
+    "MAX_BYTES", "SIZES", "Taken", "check_upload", "clean_of", "destroy_pictures", "erase_file", "files_of", "made_of", "media_path",
+    "replace_file", "set_tags", "sweep_orphans", "upload_file",
 ]  # fmt: skip
 
 
@@ -47,11 +49,21 @@ def files_of(token: str) -> list[Path]:
     return [media_path("originals", token), *shown]
 
 
-def write_file(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def replace_file(path: Path, content: bytes) -> None:
+    """Whoever reads meanwhile finds the file as it was, whole, or as it is now."""
     partial = path.with_suffix(f".{secrets.token_hex(4)}.part")
-    partial.write_bytes(content)
+    with _new_file(partial) as target:
+        target.write(content)
     partial.replace(path)
+
+
+def _new_file(path: Path) -> BinaryIO:
+    """Open to be written, in a folder that is made where it is missing."""
+    try:
+        return path.open("xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
 
 
 def check_upload(content: bytes) -> str:
@@ -77,24 +89,20 @@ def clean_of(content: bytes, kind: str) -> Clean:
 def made_of(clean: Clean, kind: str) -> Made:
     """Its display sizes. Raises NotAPicture, NoDecoder, Busy."""
     return decode(
-        clean.seen or clean.content, kind, has_foreign_colours=clean.has_foreign_colours, may_hide_words=clean.may_hide_words
+        [clean.seen] if clean.seen else clean.pieces, kind, has_foreign_colours=clean.has_foreign_colours, may_hide_words=clean.may_hide_words
     )  # fmt: skip
 
 
-def _seal(token: str, content: bytes, *, now: datetime) -> None:
-    path = media_path("originals", token)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    with partial.open("wb") as target:
-        seal_file(token, content, target, now=now)
-    partial.replace(path)
+def _seal(token: str, pieces: Sequence[bytes | memoryview], *, now: datetime) -> None:
+    with _new_file(media_path("originals", token)) as target:
+        seal_file(token, pieces, target, now=now)
 
 
-def _kept(clean: Clean, made: Made) -> tuple[bytes, tuple[str, ...]]:
+def _kept(clean: Clean, made: Made) -> tuple[Sequence[bytes | memoryview], tuple[str, ...]]:
     """The original as it is kept, and the kinds of things that went."""
     if made.redrawn:
-        return made.redrawn, tuple(sorted(clean.removed | {"other"}))
-    return clean.content, tuple(sorted(clean.removed))
+        return [made.redrawn], tuple(sorted(clean.removed | {"other"}))
+    return clean.pieces, tuple(sorted(clean.removed))
 
 
 def upload_file(
@@ -117,11 +125,12 @@ def upload_file(
     token, public_id = secrets.token_hex(16), secrets.token_urlsafe(8)
     _seal(token, kept, now=now)
     for (size, shown_as), shown in made.files.items():
-        write_file(media_path("derived", token, size, shown_as), shown)
+        with _new_file(media_path("derived", token, size, shown_as)) as target:
+            target.write(shown)
     thumbnail, preview = made.sizes["thumbnail"], made.sizes["preview"]
     row = Image(
             public_id=public_id, author_id=by_member, title=title[:200], description=description[:5000], alt=alt[:1000], visibility=visibility,
-            format=kind, bytes=len(kept), width=made.width, height=made.height, frames=made.frames, thumbnail_width=thumbnail[0],
+            format=kind, bytes=sum(map(len, kept)), width=made.width, height=made.height, frames=made.frames, thumbnail_width=thumbnail[0],
             thumbnail_height=thumbnail[1], preview_width=preview[0], preview_height=preview[1], removed=list(removed), media_token=token,
             placeholder=made.placeholder, lookalike=made.lookalike, created_at=now,
     )  # fmt: skip

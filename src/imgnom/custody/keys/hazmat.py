@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from cryptography.exceptions import InvalidTag
@@ -61,16 +61,19 @@ class DataKey:
         except InvalidTag:
             raise SealBroken("the sealed value does not open here") from None
 
-    def seal_stream(self, source: bytes, target: BinaryIO, *, bound_to: bytes) -> None:
-        cipher = self._cipher
+    def seal_stream(self, pieces: Sequence[bytes | memoryview], target: BinaryIO, *, bound_to: bytes) -> None:
+        """Whatever the pieces, the same chunks: of CHUNK_BYTES each but for the last."""
+        cipher, size = self._cipher, sum(map(len, pieces))
+        last = max(0, size - 1) // CHUNK_BYTES
+        room = memoryview(
+            bytearray(min(size, CHUNK_BYTES) + TAG_BYTES)
+        )  # one for all: fresh memory costs as much as sealing
         target.write(STREAM_MAGIC)
-        chunks, plain = max(1, -(-len(source) // CHUNK_BYTES)), memoryview(source)
-        for number in range(chunks):
-            nonce = os.urandom(NONCE_BYTES)
-            last = number == chunks - 1
-            chunk = plain[number * CHUNK_BYTES : (number + 1) * CHUNK_BYTES]
+        for number, chunk in enumerate(_chunks(pieces)):
+            nonce, sealed = os.urandom(NONCE_BYTES), room[: len(chunk) + TAG_BYTES]
+            cipher.encrypt_into(nonce, chunk, _place(bound_to, number, number == last), sealed)
             target.write(nonce)
-            target.write(cipher.encrypt(nonce, chunk, _place(bound_to, number, last)))
+            target.write(sealed)
 
     def open_stream(self, source: BinaryIO, *, bound_to: bytes) -> Iterator[bytes]:
         """Chunks in order. Raises SealBroken for a changed, cut, lengthened or reordered file."""
@@ -89,6 +92,23 @@ class DataKey:
             if not following:
                 return
             piece, number = following, number + 1
+
+
+def _chunks(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """Of CHUNK_BYTES each, views where one piece holds it whole; an empty one of nothing at all."""
+    parts: list[memoryview] = []
+    free, count = CHUNK_BYTES, 0
+    for piece in pieces:
+        rest = memoryview(piece)
+        while rest:
+            part, rest = rest[:free], rest[free:]
+            parts.append(part)
+            free -= len(part)
+            if not free:
+                yield parts[0] if len(parts) == 1 else b"".join(parts)
+                parts, free, count = [], CHUNK_BYTES, count + 1
+    if parts or not count:
+        yield b"".join(parts)
 
 
 def sealed_size(size: int) -> int:

@@ -9,6 +9,7 @@ from imgnom.custody.keys.public import (
     SealBroken,
     compact,
     context,
+    create_open_key,
     destroy_keys,
     find_key,
     find_or_create_key,
@@ -21,10 +22,10 @@ from imgnom.policy.public import Actor
 FILE = "file"
 
 
-def seal_file(token: str, content: bytes, target: BinaryIO, *, now: datetime) -> None:
-    """Write `content` sealed under a new key of this file."""
-    key_id = find_or_create_key(owner=token, klass=FILE, now=now)
-    open_key(key_id).seal_stream(content, target, bound_to=context("file", token))
+def seal_file(token: str, pieces: Sequence[bytes | memoryview], target: BinaryIO, *, now: datetime) -> None:
+    """Write what the pieces make together sealed under a new key of this file; a token is never used a second time."""
+    key = create_open_key(owner=token, klass=FILE, now=now)
+    key.seal_stream(pieces, target, bound_to=context("file", token))
 
 
 def open_file(token: str, path: Path) -> Iterator[bytes]:

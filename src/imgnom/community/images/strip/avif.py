@@ -491,4 +491,4 @@ def strip_avif(data: bytes) -> Clean:
     meant = writer.meant
     is_foreign = meant is not None or (writer.profile is not None and not writer.profile.is_srgb)
     seen = writer.file(_box(b"colr", b"prof" + meant.content)) if meant else b""
-    return Clean(writer.file(), frozenset(avif.removed), is_foreign, writer.must_redraw, seen)
+    return Clean([writer.file()], frozenset(avif.removed), is_foreign, writer.must_redraw, seen)

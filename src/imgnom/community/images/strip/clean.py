@@ -4,6 +4,7 @@ NotThisFormat   the container does not hold together, or the file was cut off
 TooMuch         "too-many-pixels", "too-much-room" or "bomb": refused before anything is decoded (U5, U6)
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imgnom.community.images.jail import (
@@ -41,17 +42,23 @@ class TooMuch(ValueError):
 
 @dataclass(frozen=True)
 class Clean:
-    """`has_foreign_colours`: the pixels are in other colours than sRGB, by profile or by ink.
+    """`pieces` follow one another in the file; megabytes are views of what came, and not copied.
+
+    `has_foreign_colours`: the pixels are in other colours than sRGB, by profile or by ink.
 
     `may_hide_words`: coded pixels read like a text in some place; the decoder looks whether they are pixels.
     `seen`: the same file in a form that the decoder understands better; empty where it needs none.
     """
 
-    content: bytes
+    pieces: Sequence[bytes | memoryview]
     removed: frozenset[str]
     has_foreign_colours: bool = False
     may_hide_words: bool = False
     seen: bytes = b""
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(self.pieces)
 
 
 def ensure_size(width: int, height: int, *, frames: int = 1, file_bytes: int) -> None:

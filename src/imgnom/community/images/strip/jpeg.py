@@ -162,7 +162,7 @@ def strip_jpeg(data: bytes) -> Clean:
             out += [_segment(marker, segment), coded]
     foreign = components == 4 or (profile is not None and not profile.is_srgb)
     words = any(reads_like_text(coded) for _, _, coded in kept)
-    return Clean(b"".join([*out, b"\xff\xd9"]), frozenset(jpeg.removed), foreign, words)
+    return Clean([*out, b"\xff\xd9"], frozenset(jpeg.removed), foreign, words)
 
 
 def _segment(marker: int, body: bytes) -> bytes:

@@ -179,8 +179,7 @@ def strip_png(data: bytes) -> Clean:
         out.append(_chunk(b"tRNS", single[b"tRNS"][:entries]))
     pixels = _compressed(png.pixels, most=_most(width, height, depth, colour, interlace))
     out += _frames(png, pixels) if animated else [_chunk(b"IDAT", pixels)]
-    clean = b"".join([*out, _chunk(b"IEND", b"")])
-    return Clean(clean, frozenset(png.removed), profile is not None and not profile.is_srgb)
+    return Clean([*out, _chunk(b"IEND", b"")], frozenset(png.removed), profile is not None and not profile.is_srgb)
 
 
 def _frames(png: _Png, pixels: bytes) -> list[bytes]:

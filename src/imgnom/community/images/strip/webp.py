@@ -129,7 +129,7 @@ def strip_webp(data: bytes) -> Clean:
     clean = b"RIFF" + struct.pack("<I", len(payload) + 4) + b"WEBP" + payload
     coded = webp.frames if animated else [webp.still[1] if webp.still else b"", webp.alpha or b""]
     words = any(reads_like_text(part) for part in coded)
-    return Clean(clean, frozenset(webp.removed), webp.profile is not None and not webp.profile.is_srgb, words)
+    return Clean([clean], frozenset(webp.removed), webp.profile is not None and not webp.profile.is_srgb, words)
 
 
 def _written(webp: _WebP, width: int, height: int, *, animated: bool) -> Iterator[bytes]:
