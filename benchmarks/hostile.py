@@ -6,7 +6,6 @@ below the limits as fast as they are answered. The 95th of 100 answers is held a
 
 import http.client
 import json
-import random
 import subprocess
 import sys
 import threading
@@ -43,17 +42,19 @@ def _dear() -> tuple[bytes, ...]:
     )
 
 
-def _send(port: int, cookie: str, end: threading.Event, answers: list[int]) -> None:
+def _send(port: int, cookie: str, end: threading.Event, answers: list[int], *, first: int) -> None:
+    """All files in turn, from the `first` one on: what they cost differs, and each run is to send the same."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.request("GET", "/upload", headers={"Cookie": cookie})
         answer = connection.getresponse()
         page = answer.read().decode()
         given = [value.partition(";")[0] for name, value in answer.getheaders() if name.lower() == "set-cookie"]
     token = page.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
-    dice = random.Random(cookie)
+    number = first
     while not end.is_set():
         head = f'--line\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{token}\r\n--line\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-        body = head.encode() + dice.choice(_dear()) + b"\r\n--line--\r\n"
+        body = head.encode() + _dear()[number % len(_dear())] + b"\r\n--line--\r\n"
+        number += 1
         headers = {
             "Cookie": "; ".join([cookie, *given]), "Content-Type": "multipart/form-data; boundary=line", "Accept": "application/json",
             "Referer": f"http://127.0.0.1:{port}/upload",
@@ -68,7 +69,10 @@ def _send_until_told(port: int, cookies: list[str]) -> None:
     end, answers = threading.Event(), list[int]()
     _dear()
     print("ready", flush=True)
-    threads = [threading.Thread(target=_send, args=(port, cookie, end, answers)) for cookie in cookies]
+    threads = [
+        threading.Thread(target=_send, args=(port, cookie, end, answers), kwargs={"first": first})
+        for first, cookie in enumerate(cookies)
+    ]
     for thread in threads:
         thread.start()
     sys.stdin.read()
