@@ -16,6 +16,7 @@ from PIL import Image, ImageCms, ImageSequence
 from imgnom.community.images.strip import STRIP, Clean, NotThisFormat, TooMuch, sniff
 from imgnom.community.images.strip.gif import _Gif
 from imgnom.community.images.strip.icc import rebuild
+from imgnom.community.images.strip.png import _Inflated
 from imgnom.community.images.strip.text_in import _PIECE as PIECE
 from imgnom.community.images.strip.text_in import reads_like_text
 from tests import files
@@ -235,6 +236,21 @@ def test_a_chain_of_blocks_ends_where_its_last_block_does(sizes: list[int], cut:
     gif.data, gif.blocks_left = b"head" + chain, len(sizes) - 1
     with pytest.raises(TooMuch, match="bomb") if sizes else nullcontext():
         gif.blocks_end(4)
+
+
+@pytest.mark.clause("A2.1")
+@given(st.binary(max_size=3000), st.sampled_from([1, 90, 700]), st.binary(max_size=40), st.sampled_from([0, 1, 9]))
+@example(b"\0" * 3000, 700, b"behind", 9)
+@example(b"", 1, b"", 1)
+def test_deflated_data_is_read_to_its_end_and_no_further(plain: bytes, times: int, behind: bytes, level: int) -> None:
+    """However much of it one piece makes, and wherever a piece of what is fed ends."""
+    packed = zlib.compress(plain * times, level)
+    read = _Inflated(packed + behind)
+    assert b"".join(read) == plain * times
+    assert read.end == len(packed)
+    cut = _Inflated(packed[: len(packed) // 2])
+    assert (plain * times).startswith(b"".join(cut))
+    assert cut.end == len(packed) // 2
 
 
 def zipped() -> bytes:

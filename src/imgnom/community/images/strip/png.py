@@ -5,6 +5,7 @@ data that is longer than the picture is refused before the decoder sees it (U5).
 """
 
 import struct
+from collections.abc import Iterator
 from typing import cast
 
 from zlib_ng import zlib_ng as zlib
@@ -18,7 +19,8 @@ _LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4}
 # Of a width of one, with room for the widest colours there are: larger numbers are no colours.
 _MOST_CHROMATICITY, _MOST_GAMMA = 200_000, 10_000_000
 _SILENT = (b"pHYs", b"sBIT", b"bKGD", b"hIST", b"sPLT", b"oFFs", b"sTER")
-_PIECE = 256 * 1024
+_PIECE, _FED = 256 * 1024, 64 * 1024
+type _Bytes = bytes | memoryview
 _Broken = cast("type[Exception]", zlib.error)  # the stub takes the class for one of its errors
 
 
@@ -28,8 +30,8 @@ class _Png:
         self.removed: set[str] = set()
         self.orientation = 1
         self.single: dict[bytes, bytes] = {}
-        self.pixels: list[bytes] = []
-        self.frames: list[tuple[bytes, list[bytes]]] = []
+        self.pixels: list[memoryview] = []
+        self.frames: list[tuple[bytes, list[memoryview]]] = []
         self.read()
 
     def read(self) -> None:
@@ -43,7 +45,10 @@ class _Png:
                 raise NotThisFormat("cut-off")
             if kind == b"IEND":
                 break
-            self.take(kind, data[at + 8 : end - 4])
+            if kind in (b"IDAT", b"fdAT"):
+                self.take_pixels(kind, memoryview(data)[at + 8 : end - 4])
+            else:
+                self.take(kind, data[at + 8 : end - 4])
             at = end
         else:
             raise TooMuch("bomb")
@@ -52,20 +57,26 @@ class _Png:
         if b"IHDR" not in self.single or not self.pixels:
             raise NotThisFormat("undecodable")
 
+    def take_pixels(self, kind: bytes, body: memoryview) -> None:
+        if not self.single:
+            raise NotThisFormat("undecodable")
+        if kind == b"IDAT":
+            self.pixels.append(body)
+        elif len(body) > 4 and self.frames:
+            self.frames[-1][1].append(body[4:])
+        else:
+            self.removed.add("other")
+
     def take(self, kind: bytes, body: bytes) -> None:
         if (kind == b"IHDR") != (not self.single):
             raise NotThisFormat("undecodable")
         if kind == b"IHDR":
             self.single[kind] = body
             self.facts = _header(body, len(self.data))
-        elif kind == b"IDAT":
-            self.pixels.append(body)
         elif kind == b"fcTL" and len(body) == 26:
             self.frames.append((body, []))
             if len(self.frames) > MAX_FRAMES:
                 raise TooMuch("bomb")
-        elif kind == b"fdAT" and len(body) > 4 and self.frames:
-            self.frames[-1][1].append(body[4:])
         elif kind == b"acTL" and len(body) == 8:
             self.single[kind] = body
         elif kind in (b"PLTE", b"tRNS", b"iCCP") or (len(body) == _LENGTHS.get(kind) and _are_colours(kind, body)):
@@ -112,33 +123,54 @@ def _most(width: int, height: int, depth: int, colour: int, interlace: int) -> i
     )  # fmt: skip
 
 
-def _compressed(parts: list[bytes], *, most: int) -> bytes:
+class _Inflated:
+    """Deflated data plain, in pieces; `end` is how much of it has been used up.
+
+    It is fed little by little: what the machine leaves waiting it copies at every step.
+    """
+
+    def __init__(self, data: _Bytes) -> None:
+        self.data, self.end = memoryview(data), 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        machine = zlib.decompressobj()
+        for at in range(0, len(self.data), _FED):
+            waiting: _Bytes = self.data[at : at + _FED]
+            self.end = at + len(waiting)
+            while waiting and not machine.eof:
+                yield machine.decompress(waiting, _PIECE)
+                waiting = machine.unconsumed_tail
+            if machine.eof:
+                self.end -= len(machine.unused_data)
+                return
+        while plain := machine.decompress(b"", _PIECE):
+            yield plain
+
+
+def _compressed(parts: list[memoryview], *, most: int) -> _Bytes:
     """The deflated data without what lies behind its end. Raises NotThisFormat, TooMuch."""
-    data = b"".join(parts)
-    machine, waiting, seen = zlib.decompressobj(), data, 0
+    data = parts[0] if len(parts) == 1 else b"".join(parts)
+    inflated, seen = _Inflated(data), 0
     try:
-        while waiting and not machine.eof:
-            seen += len(machine.decompress(waiting, _PIECE))
-            waiting = machine.unconsumed_tail
+        for plain in inflated:
+            seen += len(plain)
             if seen > most + 1024:
                 raise TooMuch("bomb")
     except _Broken:
         raise NotThisFormat("undecodable") from None
     if seen < most:
         raise NotThisFormat("cut-off")
-    if seen > most:
-        return _packed_anew(data, most)
-    return data[: len(data) - len(machine.unused_data)]
+    return _packed_anew(data, most) if seen > most else data[: inflated.end]
 
 
-def _packed_anew(data: bytes, most: int) -> bytes:
+def _packed_anew(data: _Bytes, most: int) -> bytes:
     """The first `most` bytes of what is deflated: rows behind the last one are seen by nobody."""
-    machine, packer, out, left, waiting = zlib.decompressobj(), zlib.compressobj(1), [], most, data
-    while left and waiting:
-        plain = machine.decompress(waiting, min(_PIECE, left))
-        waiting = machine.unconsumed_tail
+    packer, out, left = zlib.compressobj(1), [], most
+    for plain in _Inflated(data):
+        out.append(packer.compress(plain[:left]))
         left -= len(plain)
-        out.append(packer.compress(plain))
+        if left <= 0:
+            break
     return b"".join([*out, packer.flush()])
 
 
@@ -160,32 +192,33 @@ def strip_png(data: bytes) -> Clean:
     png = _Png(data)
     width, height, depth, colour, interlace = png.facts
     single = png.single
-    out = [_SIGNATURE, _chunk(b"IHDR", single[b"IHDR"])]
+    out: list[_Bytes] = [_SIGNATURE, *_chunk(b"IHDR", single[b"IHDR"])]
     profile = _profile(single[b"iCCP"], colour) if b"iCCP" in single else None
     if profile:
-        out.append(_chunk(b"iCCP", b"colours\0\0" + zlib.compress(profile.content)))
-    out += [_chunk(kind, single[kind]) for kind in (b"cICP", b"sRGB", b"gAMA", b"cHRM") if kind in single]
+        out += _chunk(b"iCCP", b"colours\0\0", zlib.compress(profile.content))
+    for kind in (b"cICP", b"sRGB", b"gAMA", b"cHRM"):
+        out += _chunk(kind, single[kind]) if kind in single else ()
     if png.orientation != 1:
-        out.append(_chunk(b"eXIf", exif.orientation_exif(png.orientation)))
+        out += _chunk(b"eXIf", exif.orientation_exif(png.orientation))
     animated = b"acTL" in single and any(parts for _, parts in png.frames)
     if animated:
         plays = struct.unpack(">I", single[b"acTL"][4:])[0]
         drawn = [frame for place, frame in enumerate(png.frames) if frame[1] or place == 0]
-        out.append(_chunk(b"acTL", struct.pack(">II", len(drawn), plays)))
+        out += _chunk(b"acTL", struct.pack(">II", len(drawn), plays))
     if b"PLTE" in single and colour == 3:
-        out.append(_chunk(b"PLTE", single[b"PLTE"][: 3 << depth]))
+        out += _chunk(b"PLTE", single[b"PLTE"][: 3 << depth])
     if b"tRNS" in single and colour not in (4, 6):
         entries = len(single.get(b"PLTE", b"")) // 3 if colour == 3 else {0: 2, 2: 6}[colour]
-        out.append(_chunk(b"tRNS", single[b"tRNS"][:entries]))
+        out += _chunk(b"tRNS", single[b"tRNS"][:entries])
     pixels = _compressed(png.pixels, most=_most(width, height, depth, colour, interlace))
-    out += _frames(png, pixels) if animated else [_chunk(b"IDAT", pixels)]
-    return Clean([*out, _chunk(b"IEND", b"")], frozenset(png.removed), profile is not None and not profile.is_srgb)
+    out += _frames(png, pixels) if animated else _chunk(b"IDAT", pixels)
+    return Clean([*out, *_chunk(b"IEND")], frozenset(png.removed), profile is not None and not profile.is_srgb)
 
 
-def _frames(png: _Png, pixels: bytes) -> list[bytes]:
+def _frames(png: _Png, pixels: _Bytes) -> list[_Bytes]:
     """The first picture and the frames, numbered anew."""
     width, height, depth, colour, interlace = png.facts
-    out: list[bytes] = []
+    out: list[_Bytes] = []
     number = 0
     for place, (control, parts) in enumerate(png.frames):
         if not parts and place:
@@ -194,17 +227,20 @@ def _frames(png: _Png, pixels: bytes) -> list[bytes]:
         if not wide or not high or x + wide > width or y + high > height:
             raise NotThisFormat("undecodable")
         ensure_size(width, height, frames=place + 1, file_bytes=len(png.data))
-        out.append(_chunk(b"fcTL", struct.pack(">I", number) + control[4:]))
+        out += _chunk(b"fcTL", struct.pack(">I", number), control[4:])
         number += 1
         if parts:
             packed = _compressed(parts, most=_most(wide, high, depth, colour, interlace))
-            out.append(_chunk(b"fdAT", struct.pack(">I", number) + packed))
+            out += _chunk(b"fdAT", struct.pack(">I", number), packed)
             number += 1
         else:
-            out.append(_chunk(b"IDAT", pixels))
+            out += _chunk(b"IDAT", pixels)
     is_apart = bool(png.frames[0][1])
-    return [_chunk(b"IDAT", pixels), *out] if is_apart else out
+    return [*_chunk(b"IDAT", pixels), *out] if is_apart else out
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+def _chunk(kind: bytes, *parts: _Bytes) -> list[_Bytes]:
+    mark = zlib.crc32(kind)
+    for part in parts:
+        mark = zlib.crc32(part, mark)
+    return [struct.pack(">I4s", sum(map(len, parts)), kind), *parts, struct.pack(">I", mark)]
