@@ -14,6 +14,8 @@ from PIL import Image, ImageDraw
 from benchmarks.home import CACHE, say
 
 WIDE, HIGH = 4_000, 3_000
+# Of four photographs one was taken with the camera on its side.
+LYING = 3
 KINDS = ("jpeg", "png", "webp", "gif")
 type Pixels = npt.NDArray[np.uint8]
 
@@ -50,9 +52,9 @@ def _photograph(source: Pixels, dice: np.random.Generator) -> Image.Image:
     return Image.fromarray(np.clip(np.asarray(crop) + _texture(dice)[..., None] * 12 + grain, 0, 255).astype(np.uint8))
 
 
-def _exif() -> Any:
+def _exif(orientation: int) -> Any:
     exif = Image.Exif()
-    exif[0x010F], exif[0x0110], exif[0x0112] = "Canary Camera", "SN-12345678", 1
+    exif[0x010F], exif[0x0110], exif[0x0112] = "Canary Camera", "SN-12345678", orientation
     place = exif.get_ifd(0x8825)
     place[1], place[2], place[3], place[4] = "N", (37.0, 33.0, 59.5), "E", (126.0, 58.0, 40.8)
     return exif
@@ -73,7 +75,7 @@ def _screenshot(source: Pixels, number: int) -> Image.Image:
 
 def photographs(each: int) -> dict[str, list[Path]]:
     """`each` files of every kind; made where they are missing."""
-    folder = CACHE / "corpus"
+    folder = CACHE / "photographs"
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {kind: [folder / f"{kind}-{n}.{kind}" for n in range(each)] for kind in KINDS}
     if all(path.exists() for paths in wanted.values() for path in paths):
@@ -83,7 +85,7 @@ def photographs(each: int) -> dict[str, list[Path]]:
     for number in range(each):
         source = sources[number % len(sources)]
         photo = _photograph(source, dice)
-        photo.save(wanted["jpeg"][number], quality=90, subsampling=2, exif=_exif())
+        photo.save(wanted["jpeg"][number], quality=90, subsampling=2, exif=_exif(6 if number % 4 == LYING else 1))
         _screenshot(source, number).save(wanted["png"][number])
         photo.resize((2400, 1800)).save(wanted["webp"][number], quality=85)
         small = Image.fromarray(source).resize((960, 540))

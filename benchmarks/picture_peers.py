@@ -67,7 +67,7 @@ def installed_peers(work: Work) -> tuple[list[Peer], list[str]]:
 def _has_gd() -> bool:
     if PHP is None:
         return False
-    asked = "echo function_exists('imagewebp') ? 1 : 0;"
+    asked = "echo function_exists('imagewebp') && function_exists('exif_read_data') ? 1 : 0;"
     return subprocess.run([PHP, "-r", asked], capture_output=True, check=False).stdout == b"1"
 
 
@@ -90,7 +90,10 @@ function fitted($image, $side) {
     return $made;
 }
 function both($path, $large_side, $small_side) {
-    $large = fitted(imagecreatefromstring(file_get_contents($path)), $large_side);
+    $whole = imagecreatefromstring(file_get_contents($path));
+    $turn = [3 => 180, 6 => -90, 8 => 90][@exif_read_data($path)['Orientation'] ?? 1] ?? 0;
+    if ($turn) $whole = imagerotate($whole, $turn, 0);
+    $large = fitted($whole, $large_side);
     $small = fitted($large, $small_side);
     foreach ([$large, $small] as $image) {
         ob_start();
