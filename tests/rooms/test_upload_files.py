@@ -720,6 +720,7 @@ def test_a_machine_without_threads_does_not_blame_the_file() -> None:
     assert why_not(RuntimeError("unable to call x", "unable to create thread")) == "busy"
     assert why_not(RuntimeError("anything else")) == "undecodable"
     assert why_not(MemoryError()) == "too-much-room"
+    assert why_not(OSError(errno.ENOMEM, "Cannot allocate memory")) == "busy"
     assert why_not(Refused("bomb")) == "bomb"
 
 

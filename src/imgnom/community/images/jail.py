@@ -20,6 +20,7 @@ import resource
 import select
 import signal
 import socket
+import stat
 import struct
 import sys
 from collections.abc import Callable
@@ -41,6 +42,7 @@ MEMORY_BYTES = 480 * 1024 * 1024
 ADDRESS_BYTES = 700 * 1024 * 1024
 # With what the site itself spends on a file, less than ten.
 CPU_SECONDS = 9
+# A large page; more than lies free between what the nursery has; what it keeps for itself; what malloc writes before each piece.
 LARGE_PAGE_BYTES, MORE_BYTES, LITTLE_BYTES, HEAD_BYTES = 2 * 1024 * 1024, 256 * 1024, 64 * 1024, 8
 MIN_VERSION = (8, 18, 3)
 WHEEL = "/pyvips_binary.libs/"
@@ -276,11 +278,13 @@ def _bits(points: bytes) -> str:
 
 
 def why_not(error: Exception) -> str:
-    """The reason that is answered: of the picture, or `busy` where the machine has no more threads to give."""
+    """The reason that is answered: of the picture, or `busy` where the machine has no more threads or no room to give."""
     if isinstance(error, Refused):
         return str(error)
     if isinstance(error, MemoryError):
         return "too-much-room"
+    if isinstance(error, OSError):  # no room to map the file
+        return "busy"
     said = " ".join(str(part) for part in (error, *vars(error).values())).lower()
     if any(words in said for words in ("out of memory", "memory allocation", "insufficient memory")):
         return "too-much-room"
@@ -304,7 +308,7 @@ def do_job(pyvips: Any, job: str, content: int, target: int) -> NoReturn:
             may_hide_words="words" in marks,
             formats=tuple(name for name in FORMATS if name in marks),
         )
-    except (Refused, MemoryError, RuntimeError, pyvips.Error) as error:
+    except (Refused, MemoryError, RuntimeError, OSError, pyvips.Error) as error:
         facts, parts = {"refused": why_not(error)}, []
     head = json.dumps(facts).encode()
     rest = memoryview(b"".join([struct.pack(">I", len(head)), head, *parts]))
@@ -315,11 +319,10 @@ def do_job(pyvips: Any, job: str, content: int, target: int) -> NoReturn:
 
 def given(content: int) -> bytes | mmap.mmap:
     """The file: mapped where it lies in memory, read where it comes through a pipe."""
-    try:
-        return mmap.mmap(content, 0, prot=mmap.PROT_READ)
-    except (OSError, ValueError):
+    if stat.S_ISFIFO(os.fstat(content).st_mode):
         with os.fdopen(content, "rb") as stream:
             return stream.read()
+    return mmap.mmap(content, 0, prot=mmap.PROT_READ)
 
 
 def nobody_reads(pipe: int) -> bool:
@@ -355,11 +358,8 @@ def fill_large_page() -> None:
     """Whatever a child puts on the heap begins in a large page of its own: of one that it shares with the nursery it would
     copy each of 512 small ones. The nursery keeps a little room below for itself.
     """
-    libc.malloc.argtypes, libc.malloc.restype, libc.free.argtypes = (
-        [ctypes.c_size_t],
-        ctypes.c_void_p,
-        [ctypes.c_void_p],
-    )
+    libc.malloc.argtypes, libc.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
+    libc.free.argtypes = [ctypes.c_void_p]
     little, unused = libc.malloc(LITTLE_BYTES), libc.malloc(MORE_BYTES)
     libc.free(unused)
     left = -unused % LARGE_PAGE_BYTES

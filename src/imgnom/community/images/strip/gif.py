@@ -21,6 +21,7 @@ _TRAILER, _EXTENSION, _IMAGE = 0x3B, 0x21, 0x2C
 _CONTROL, _COMMENT, _APPLICATION = 0xF9, 0xFE, 0xFF
 # Blocks hold up to 255 bytes, so that the largest file has this many when they are half full.
 _MOST_BLOCKS = 250_000
+# A long chain is full blocks but for its last one: so much of it is passed at a time.
 _RUN = 64 * 256
 _ZEROS = bytes(64 * 1024)
 _LOOPING = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
@@ -48,9 +49,7 @@ class _Gif:
         data, left = self.data, self.blocks_left
         try:
             while size := data[at]:
-                full = (
-                    data[at : at + _RUN : 256] if size == 255 else b""
-                )  # a long chain is full blocks but for its last
+                full = data[at : at + _RUN : 256] if size == 255 else b""
                 count = len(full) - len(full.lstrip(b"\xff")) or 1
                 at += count * (size + 1)
                 left -= count
