@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ("sh", "dirname", "cat", "cksum", "mkdir", "rm", "sleep", "sed", "ls", "sort", "touch", "cp", "ln")
+TOOLS = ("sh", "dirname", "cat", "cksum", "env", "mkdir", "mv", "rm", "sleep", "sed", "ls", "sort", "touch", "cp", "ln")
+LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock", "requirements-uv.lock")
 PYTHON = r"""#!/bin/sh
 echo "python{minor} $*" >> "$CALLS"
 case "$*" in
@@ -22,7 +23,7 @@ case "$*" in
   *ensurepip*) {venvs} ;;
   "-m pip --version") {pip} ;;
   "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
-  *--target*) [ ! -e "$SPOILT" ] && mkdir -p .tools/uv/bin && cp "$UV" .tools/uv/bin/uv ;;
+  *--target*) [ ! -e "$SPOILT" ] && mkdir -p .tools/uv.part/bin && cp "$UV" .tools/uv.part/bin/uv ;;
   *"pip install"*) {slow}[ ! -e "$SPOILT" ] || {{ echo "no such index" >&2; exit 1; }} ;;
   *sysconfig*) : ;;
   "-m imgnom"*) echo "site: $*" ;;
@@ -58,7 +59,7 @@ class Machine:
             minor=minor,
             venvs="true" if venvs else "false",
             pip="true" if pip else "false",
-            slow="sleep 1; " if slow else "",
+            slow="sleep 0.5; " if slow else "",
         )
         return self.has(name, text)
 
@@ -95,7 +96,7 @@ def machine(tmp_path: Path) -> Machine:
     programs = tmp_path / "bin"
     clone.mkdir(parents=True)
     programs.mkdir()
-    for name in ("run", "requirements.lock", "requirements-dev.lock", "requirements-uv.lock"):
+    for name in ("run", *LOCKS):
         shutil.copy(ROOT / name, clone)
     for name in TOOLS:
         found = shutil.which(name)
@@ -157,7 +158,7 @@ def test_uv_is_used_where_it_stands_and_keeps_its_files_in_the_clone(machine: Ma
     done = machine.run("help")
     assert done.returncode == 0, done.stderr
     assert machine.calls("uv pip sync", "--require-hashes", f"cache={machine.clone}/.tools/cache")
-    assert not machine.calls("pip install")
+    assert not machine.calls("-m pip install")
     assert not (machine.clone / ".tools" / "cache").exists()
 
 
@@ -165,7 +166,7 @@ def test_an_old_python_with_pip_brings_uv_by_its_hash_and_uv_brings_a_python(mac
     machine.has_python("python3", 9)
     done = machine.run()
     assert (done.returncode, done.stdout) == (0, "site: -m imgnom serve --demo\n"), done.stderr
-    assert machine.calls("python9", "--target .tools/uv", "--require-hashes -r requirements-uv.lock")
+    assert machine.calls("python9", "--target .tools/uv.part", "--require-hashes", "-r requirements-uv.lock")
     assert machine.calls("uv python install")
     assert "with Python 3.13.0" in done.stderr
 
@@ -210,9 +211,9 @@ def test_the_list_for_tests_serves_running_but_not_the_other_way_round(machine: 
     machine.has_python("python3", 12)
     machine.run("help")
     assert machine.run("test", "-k", "a b").stdout == "tests: tools/check_all.py -k a b\n"
-    assert len(machine.calls("pip install")) == 2
+    assert len(machine.calls("-m venv")) == 2
     machine.run("help")
-    assert len(machine.calls("pip install")) == 2
+    assert len(machine.calls("-m venv")) == 2
 
 
 def test_a_clone_that_was_moved_is_prepared_anew(machine: Machine) -> None:
@@ -220,7 +221,7 @@ def test_a_clone_that_was_moved_is_prepared_anew(machine: Machine) -> None:
     machine.run("help")
     machine.clone = machine.clone.rename(machine.clone.parent / "elsewhere")
     machine.run("help")
-    assert len(machine.calls("pip install")) == 2
+    assert len(machine.calls("-m venv")) == 2
 
 
 def test_two_starts_at_once_prepare_once(machine: Machine) -> None:
@@ -228,7 +229,7 @@ def test_two_starts_at_once_prepare_once(machine: Machine) -> None:
     both = [machine.start("doctor") for _ in range(2)]
     told = "".join(process.communicate(timeout=60)[1] for process in both)
     assert [process.returncode for process in both] == [0, 0]
-    assert len(machine.calls("pip install")) == 1
+    assert len(machine.calls("-m venv")) == 1
     assert "waiting for it" in told
 
 
@@ -268,7 +269,7 @@ def test_nothing_is_written_outside_the_clone(machine: Machine) -> None:
     assert inside - {entry.name for entry in ROOT.iterdir()} <= {".venv", ".tools"}
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-uv.lock"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_locked_lists_carry_hashes_and_no_address(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     entries = [line for line in text.splitlines() if line and not line.startswith((" ", "#", "\t"))]
