@@ -29,7 +29,7 @@ from imgnom.community.images.public import WrongDecoder, check_decoder
 from imgnom.community.visits.public import prepare_months
 from imgnom.custody.consent.public import adopt_policy
 from imgnom.custody.in_force import PolicyUnapproved, approved_policy, ensure_approved
-from imgnom.custody.keys.public import KeysError, ensure_keyring
+from imgnom.custody.keys.public import KeysError, compact, ensure_keyring
 from imgnom.custody.ledger.public import make_checkpoint
 from imgnom.policy.public import SYSTEM, PolicyError, load_policy
 from imgnom.site.clock import ClockWrong, now
@@ -54,6 +54,8 @@ def migrate_all() -> None:
         executor = MigrationExecutor(connections[alias])
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             call_command("migrate", database=alias, interactive=False, verbosity=0)
+            if executor.loader.applied_migrations:
+                compact(alias)  # what the migration replaced is in no log of the store
 
 
 def prepare() -> None:

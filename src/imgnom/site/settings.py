@@ -56,7 +56,7 @@ MIDDLEWARE = [
     "imgnom.web.room.RoomForThoseWhoLeave",
     "imgnom.site.clock.StampNow",
     "imgnom.web.middleware.OnlyDeclaredCookies",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "imgnom.site.sessions.SessionMiddleware",
     "imgnom.web.middleware.ChosenLanguage",
     "django.middleware.common.CommonMiddleware",
     "imgnom.web.uploads.UploadsInMemory",

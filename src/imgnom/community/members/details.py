@@ -1,17 +1,19 @@
 """Correcting one's nickname and address (A7.1). A new address counts once its mailed code came back."""
 
 import secrets
+from contextlib import suppress
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
 from imgnom.community.members import codes
-from imgnom.community.members.errors import CodeWrong, NicknameTaken
+from imgnom.community.members.errors import CodeWrong, NicknameTaken, SessionOver
 from imgnom.community.members.join import ensure_nickname_free, member_with_mailbox
 from imgnom.community.members.letters import queue_letter
 from imgnom.community.members.models import CodeRequest, Member
-from imgnom.community.members.passwords import try_code
+from imgnom.community.members.passwords import shut_out_others, try_code
 from imgnom.community.members.rules import nickname_key
+from imgnom.community.members.sessions import end_all_sessions, renew_session
 from imgnom.custody.guard.public import canonical_email, is_guarded
 from imgnom.custody.keys.public import compact
 from imgnom.custody.outbox.public import record_act
@@ -26,7 +28,7 @@ from imgnom.custody.vault.public import (
 )
 from imgnom.custody.vault.reveal import reveal
 from imgnom.policy.public import SYSTEM, Actor
-from imgnom.web.requests import SignedIn
+from imgnom.web.requests import MemberRequest, SignedIn
 from imgnom.web.throttle import hit
 
 
@@ -70,11 +72,13 @@ def begin_email_change(member: SignedIn, *, email: str, now: datetime) -> str:
     return token
 
 
-def confirm_email_change(member: SignedIn, *, token: str, code: str, now: datetime) -> None:
+def confirm_email_change(request: MemberRequest, *, token: str, code: str, now: datetime) -> None:
     """The new address is the one held, found and written to; the old one is told. Raises CodeWrong.
 
-    The switch is one transaction of the vault. Killed after it, the same code carries out the rest.
+    The switch is one transaction of the vault. Killed after it, the same code carries out the rest. All other sessions
+    end, this one goes on under a new key, and a code for a new password that went to the old address is dead.
     """
+    member = request.member
     if try_code(token, kind="email", code=code, now=now).subject != member.subject:
         raise CodeWrong
     told = _switch(member, new=f"new-{token}", old=f"old-{token}", now=now)
@@ -84,6 +88,11 @@ def confirm_email_change(member: SignedIn, *, token: str, code: str, now: dateti
         _record(member, "email", now=now)
         if told:
             queue_letter(member.subject, "address_changed", now=now, address_row=f"old-{token}")
+        row = Member.objects.select_for_update().get(pk=member.pk)
+        shut_out_others(row, keep_sid=request.session.get("sid", ""))
+        with suppress(SessionOver):  # ended by another request meanwhile: then no session is left at all
+            renew_session(request, now=now)
+    end_all_sessions(member.pk, but=request.session.get("sid", ""))
 
 
 def _switch(member: SignedIn, *, new: str, old: str, now: datetime) -> bool:

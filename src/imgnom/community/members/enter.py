@@ -19,13 +19,13 @@ from imgnom.community.members.errors import LoginWrong
 from imgnom.community.members.letters import queue_letter
 from imgnom.community.members.models import Member
 from imgnom.community.members.rules import canonical_username
-from imgnom.community.members.sessions import note_session
+from imgnom.community.members.sessions import end_session_of, note_session, renew_session
 from imgnom.custody.guard.public import canonical_email
 from imgnom.custody.vault.public import decoy_subject, find_subject, held_items, note_use
 from imgnom.policy.public import SYSTEM, Actor
 from imgnom.web.address import limit_key
 from imgnom.web.guards import HALF_LOGIN, mark_step_up
-from imgnom.web.requests import Request
+from imgnom.web.requests import MemberRequest, Request, SignedIn
 from imgnom.web.throttle import count, give_back, hit
 
 # Compared with when nobody is found, so that the answer takes the same time.
@@ -67,6 +67,21 @@ def prove_login(*, login: str, password: str, address: str, now: datetime) -> Me
     return member
 
 
+def prove_password(member: SignedIn, *, password: str, now: datetime) -> None:
+    """Who sits there knows the member's password. Raises LoginWrong, TooMany: one counter for every form that asks."""
+    hit("step-up", member.subject, limit=10, per_seconds=600)
+    if not member.check_password(password):
+        raise LoginWrong(member.subject)
+    note_use(member.subject, "password", purpose="identity", by=SYSTEM, now=now)
+
+
+def step_up(request: MemberRequest, *, password: str) -> None:
+    """The session is proven for ten minutes, under a new key. Raises LoginWrong, TooMany, SessionOver."""
+    prove_password(request.member, password=password, now=request.now)
+    mark_step_up(request)
+    renew_session(request, now=request.now)
+
+
 def has_second_factor(member: Member) -> bool:
     return "second_factor" in held_items(member.subject)
 
@@ -75,6 +90,7 @@ def start_session(request: Request, member: Member) -> None:
     """A new session id and a new token for forms; the session holds numbers only."""
     rotate_token(request)
     now, agent = request.now, request.headers.get("User-Agent", "")
+    before = request.session.get("sid", "")
     request.session.flush()
     sid = secrets.token_hex(24)
     request.session[SESSION_KEY] = str(member.pk)
@@ -83,6 +99,8 @@ def start_session(request: Request, member: Member) -> None:
     request.session["sid"] = sid
     mark_step_up(request)
     request.session.save()
+    if before:
+        end_session_of(before)
     Member.objects.filter(pk=member.pk).update(last_login=now)
     note_session(member, sid=sid, session_key=request.session.session_key or "", agent=agent, now=now)
     request.member = member

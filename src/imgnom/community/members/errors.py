@@ -9,6 +9,7 @@ MemberError
 ├── RegistrationGone   nothing waits for confirmation in this browser
 ├── AlreadyConfirmed   the same confirmation was carried out a moment ago
 ├── PasswordTooLike    like the account's other words
+├── SessionOver        the session ended or was renewed by another request
 └── LoginWrong         ID, address or password: which one is never told
 """
 
@@ -51,3 +52,7 @@ class PasswordTooLike(MemberError):
 
 class LoginWrong(MemberError):
     """ID, address or password: which one is never told. Carries the subject, or a decoy."""
+
+
+class SessionOver(MemberError):
+    """The session of this request was ended or renewed by another request meanwhile."""

@@ -252,11 +252,18 @@ class PasswordForm(forms.Form):
 
 
 class NewPasswordForm(forms.Form):
+    """What a new password must be, for each form that sets one."""
+
     password1 = password_box(say(ko="새 비밀번호", en="New password"), "new-password")
 
     def clean_password1(self) -> str:
         rules.check_password(self.cleaned_data["password1"], beside=())
         return str(self.cleaned_data["password1"])
+
+
+class ChangePasswordForm(NewPasswordForm):
+    password = password_box(say(ko="현재 비밀번호", en="Current password"), "current-password")
+    field_order = ("password", "password1")
 
 
 class ResetForm(forms.Form):

@@ -6,12 +6,12 @@ from datetime import timedelta
 from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 
-from imgnom.community.members.codes import record_end
 from imgnom.community.members.models import Member, MemberSession
-from imgnom.community.members.sessions import end_one_session
+from imgnom.community.members.sessions import STAFF_LONGEST, end_session_of, forget_session, session_end
 from imgnom.custody.prepared import Prepared, as_row, columns_of
 from imgnom.policy.public import Actor
 from imgnom.web.requests import Request
+from imgnom.web.session_keys import stored_session_key
 
 VISITOR = Actor("visitor", None)
 TOUCH_EVERY = timedelta(hours=1)
@@ -24,11 +24,14 @@ _OF_SID = Prepared(
 )
 
 
-def _session_of(sid: str) -> MemberSession | None:
-    found = _OF_SID.first(sid)
+def _session_of(request: Request) -> MemberSession | None:
+    """Our row of this session; none for a session whose key our row does not know."""
+    found = _OF_SID.first(request.session.get("sid", ""))
     if found is None:
         return None
     row = as_row(MemberSession, found[: len(_SESSION)])
+    if row.session_key != stored_session_key(request.session.session_key or ""):
+        return None
     row.member = as_row(Member, found[len(_SESSION) :])
     return row
 
@@ -45,21 +48,23 @@ class LiveSession:
 
     def _recognise(self, request: Request) -> None:
         now = request.now
-        row = _session_of(request.session.get("sid", ""))
+        row = _session_of(request)
         staff = row is not None and row.member.role != "member"
         if (
             row is None
             or row.ends_at <= now
             or row.epoch != row.member.session_epoch
             or row.member.state == "withdrawn"
-            or (staff and now - row.last_seen >= STAFF_IDLE)
+            or (staff and (now - row.last_seen >= STAFF_IDLE or now - row.starts_at >= STAFF_LONGEST))
         ):
             if staff and row is not None:
-                end_one_session(row.member_id, row.pk)
-            request.session.flush()
+                end_session_of(row.sid)
+            forget_session(request)
             return
         if now - row.last_seen >= (STAFF_TOUCH if staff else TOUCH_EVERY):
-            MemberSession.objects.filter(pk=row.pk).update(last_seen=now, ends_at=record_end("session", now))
+            MemberSession.objects.filter(pk=row.pk).update(
+                last_seen=now, ends_at=session_end(row.member, starts_at=row.starts_at, now=now)
+            )
             request.session.modified = True  # the browser's half lives on with it
         request.member = row.member
         request.actor = Actor(row.member.role, row.member.subject)

@@ -8,18 +8,19 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from imgnom.community.members import codes
-from imgnom.community.members.enter import locate
+from imgnom.community.members.enter import locate, prove_password
 from imgnom.community.members.errors import CodeWrong, PasswordTooLike
 from imgnom.community.members.letters import queue_letter
 from imgnom.community.members.models import CodeRequest, Member, MemberSession
 from imgnom.community.members.rules import check_password
-from imgnom.community.members.sessions import end_all_sessions, forget_cookies
+from imgnom.community.members.sessions import end_all_sessions, forget_cookies, renew_session
 from imgnom.custody.outbox.public import record_act
 from imgnom.custody.vault.public import RevealRefused, ValueMissing
 from imgnom.custody.vault.reveal import reveal
 from imgnom.policy.public import SYSTEM, Actor
 from imgnom.web.address import limit_key
-from imgnom.web.requests import SignedIn
+from imgnom.web.guards import mark_step_up
+from imgnom.web.requests import MemberRequest
 from imgnom.web.throttle import hit
 
 
@@ -37,16 +38,23 @@ def ensure_password_differs(subject: str, *, nickname: str, password: str, by: A
         raise PasswordTooLike from None
 
 
-def _set_password(member: Member, hashed: str, *, keep_sid: str, now: datetime) -> None:
-    """Inside a transaction of the default store."""
-    member.password = hashed
+def shut_out_others(member: Member, *, keep_sid: str) -> None:
+    """Inside a transaction of the default store: no session signs anybody in, and no code for a reset works, until
+    the one with `keep_sid` is renewed.
+    """
     member.session_epoch += 1
-    member.save(update_fields=["password", "session_epoch"])
-    MemberSession.objects.filter(member=member, sid=keep_sid).update(epoch=member.session_epoch)
+    member.save(update_fields=["session_epoch"])
     forget_cookies(
         MemberSession.objects.filter(member=member).exclude(sid=keep_sid).values_list("session_key", flat=True)
     )
     CodeRequest.objects.filter(subject=member.subject, kind="reset").delete()
+
+
+def _set_password(member: Member, hashed: str, *, keep_sid: str, now: datetime) -> None:
+    """Inside a transaction of the default store."""
+    member.password = hashed
+    member.save(update_fields=["password"])
+    shut_out_others(member, keep_sid=keep_sid)
     record_act(
         store="default",
         act="change_password",
@@ -58,16 +66,24 @@ def _set_password(member: Member, hashed: str, *, keep_sid: str, now: datetime) 
     )
 
 
-def change_password(member: SignedIn, *, password: str, keep_sid: str, now: datetime) -> None:
-    """All other sessions end, and the owner is told by mail. Raises PasswordTooLike."""
+def change_password(request: MemberRequest, *, current: str, password: str, now: datetime) -> None:
+    """All other sessions end, this one goes on under a new key, and the owner is told by mail.
+
+    The current password is asked every time: who took over a browser or copied its cookie does not know it.
+    Raises LoginWrong, TooMany, PasswordTooLike, SessionOver.
+    """
+    member = request.member
+    prove_password(member, password=current, now=now)
     own = Actor("member", member.subject)
     ensure_password_differs(member.subject, nickname=member.nickname, password=password, by=own, now=now)
     hashed = make_password(password)
     with transaction.atomic():
         row = Member.objects.select_for_update().get(pk=member.pk)
-        _set_password(row, hashed, keep_sid=keep_sid, now=now)
+        _set_password(row, hashed, keep_sid=request.session.get("sid", ""), now=now)
         queue_letter(row.subject, "new_password", now=now)
-    end_all_sessions(row.pk, but=keep_sid)
+        mark_step_up(request)
+        renew_session(request, now=now)
+    end_all_sessions(row.pk, but=request.session["sid"])
 
 
 def request_reset(*, login: str, address: str, now: datetime) -> str:

@@ -20,15 +20,14 @@ from imgnom.community.members.errors import (
     NicknameTaken,
     PasswordTooLike,
     RegistrationGone,
+    SessionOver,
     UsernameTaken,
 )
 from imgnom.community.members.letters import mail_is_late
 from imgnom.community.members.models import Member
 from imgnom.custody.guard.public import canonical_email
-from imgnom.custody.vault.public import note_use
-from imgnom.policy.public import SYSTEM
 from imgnom.web.address import client_address, limit_key
-from imgnom.web.guards import login_required_page, mark_step_up, safe_next, step_up_required
+from imgnom.web.guards import login_required_page, safe_next, step_up_required
 from imgnom.web.requests import MemberRequest, Request, posted
 from imgnom.web.responses import invalid, see_other
 from imgnom.web.room import takes_room
@@ -240,7 +239,12 @@ def second_factor_later(request: MemberRequest) -> HttpResponse:
             form.add_error("code", say(ko="번호가 맞지 않습니다.", en="The number is wrong."))
         else:
             request.session["second_factor"] = True
-            return see_other(safe_next(request.GET.get("next"), "/desk"))
+            target = safe_next(request.GET.get("next"), "/desk")
+            try:
+                sessions.renew_session(request, now=request.now)
+            except SessionOver:
+                return _over(request, target)
+            return see_other(target)
     return _factor_page(request, form)
 
 
@@ -267,18 +271,26 @@ def logout(request: Request) -> HttpResponse:
     return see_other("/")
 
 
+def _over(request: MemberRequest, target: str) -> HttpResponse:
+    """The session ended or was renewed meanwhile: whatever cookie the browser has now decides at `target`."""
+    sessions.forget_session(request)
+    return see_other(target)
+
+
 @get_or_post
 @login_required_page
 def step_up(request: MemberRequest) -> HttpResponse:
     form = forms.PasswordForm(posted(request))
     target = safe_next(request.POST.get("next") or request.GET.get("next"), "/me/privacy")
     if request.method == "POST" and form.is_valid():
-        hit("step-up", request.member.subject, limit=10, per_seconds=600)
-        if request.member.check_password(form.cleaned_data["password"]):
-            mark_step_up(request)
-            note_use(request.member.subject, "password", purpose="identity", by=SYSTEM, now=request.now)
+        try:
+            enter.step_up(request, password=form.cleaned_data["password"])
+        except LoginWrong:
+            form.add_error("password", PASSWORD_WRONG)
+        except SessionOver:
+            return _over(request, target)
+        else:
             return see_other(target)
-        form.add_error("password", PASSWORD_WRONG)
     lead = say(
         ko="본인인지 한 번 더 확인합니다. 10분 동안 이어집니다.",
         en="Confirm once more that it is you. It lasts ten minutes.",
@@ -296,17 +308,21 @@ def step_up(request: MemberRequest) -> HttpResponse:
 @get_or_post
 @step_up_required
 def password(request: MemberRequest) -> HttpResponse:
-    form = forms.NewPasswordForm(posted(request))
+    form = forms.ChangePasswordForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             passwords.change_password(
-                request.member,
+                request,
+                current=form.cleaned_data["password"],
                 password=form.cleaned_data["password1"],
-                keep_sid=request.session["sid"],
                 now=request.now,
             )
+        except LoginWrong:
+            form.add_error("password", PASSWORD_WRONG)
         except PasswordTooLike:
             form.add_error("password1", TOO_LIKE)
+        except SessionOver:
+            return _over(request, "/me/password")
         else:
             return see_other("/me/privacy")
     return _form_page(
@@ -377,8 +393,8 @@ def sessions_page(request: MemberRequest) -> HttpResponse:
         which = request.POST.get("which", "")
         if which == "others":
             sessions.end_all_sessions(request.member.pk, but=here)
-        elif which.isascii() and which.isdigit() and len(which) < 16:
-            sessions.end_one_session(request.member.pk, int(which))
+        else:
+            sessions.end_listed_session(request.member.pk, which)
         return see_other("/me/sessions")
     rows = sessions.sessions_of(request.member, here=here, now=request.now)
     return render(request, "members/sessions.html", {"rows": rows})

@@ -151,7 +151,7 @@ def _correct_names(request: MemberRequest, form: EditForm, before: dict[str, str
 def _confirm(request: MemberRequest) -> HttpResponse:
     try:
         confirm_email_change(
-            _row(request), token=request.session.get("email_change", ""), code=request.POST["code"], now=request.now
+            request, token=request.session.get("email_change", ""), code=request.POST["code"], now=request.now
         )
     except (CodeWrong, ValidationError):
         form = EditForm(extra={})
