@@ -210,7 +210,9 @@ class Postman:
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_mailbox_gets_a_checkpoint_a_day_and_with_it_a_rewritten_past_is_found(now: datetime) -> None:
     postman, port, before = Postman(), free_port(), settings.IMGNOM
-    settings.IMGNOM = replace(before, witness="mailto:witness@mail.example", mail_url=f"smtp://127.0.0.1:{port}")
+    settings.IMGNOM = replace(
+        before, witness="mailto:witness@mail.example", mail_url=f"smtp://127.0.0.1:{port}?tls=optional"
+    )
     controller = Controller(postman, hostname="127.0.0.1", port=port)
     try:
         fill(now, 4)

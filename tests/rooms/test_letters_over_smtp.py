@@ -93,7 +93,7 @@ def test_a_code_comes_over_smtp_to_its_owner_and_joins(
 ) -> None:
     postman = Postman()
     with _server(postman) as port:
-        _mail_to(monkeypatch, f"smtp://127.0.0.1:{port}")
+        _mail_to(monkeypatch, f"smtp://127.0.0.1:{port}?tls=optional")
         assert deliver_mail(now=now) == 1
     [(sender, to, message)] = postman.taken
     assert to == [ADDRESS]
@@ -117,7 +117,7 @@ def test_a_letter_that_is_refused_for_now_goes_later_and_says_nothing_in_the_log
     postman = Postman()
     postman.answer = f"451 {ADDRESS} is busy"
     with caplog.at_level(logging.DEBUG), _server(postman) as port:
-        _mail_to(monkeypatch, f"smtp://127.0.0.1:{port}")
+        _mail_to(monkeypatch, f"smtp://127.0.0.1:{port}?tls=optional")
         assert deliver_mail(now=now) == 0
         assert Letter.objects.get().tries == 1
         assert deliver_mail(now=now) == 0, "not again at once"
@@ -135,9 +135,9 @@ def test_a_letter_that_is_refused_for_now_goes_later_and_says_nothing_in_the_log
 def test_the_server_is_signed_in_to_with_what_the_address_says(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     postman = Postman()
     with _server(postman, authenticator=postman.check, auth_required=True, auth_require_tls=False) as port:
-        _mail_to(monkeypatch, f"smtp://letters:p%40ss%3Aword%2Fwith%3Fsigns@127.0.0.1:{port}")
+        _mail_to(monkeypatch, f"smtp://letters:p%40ss%3Aword%2Fwith%3Fsigns@127.0.0.1:{port}?tls=optional")
         assert deliver_mail(now=now) == 1
-        _mail_to(monkeypatch, f"smtp://letters:wrong@127.0.0.1:{port}")
+        _mail_to(monkeypatch, f"smtp://letters:wrong@127.0.0.1:{port}?tls=optional")
         Client().post(
             "/signup", FIELDS | {"email": "other@mail.example", "username": "other.l", "nickname": "다른사람"}
         )

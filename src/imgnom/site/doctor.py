@@ -3,17 +3,20 @@
 import sqlite3
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import DatabaseError, connections
 
 from imgnom.community.images.public import WrongDecoder, check_decoder
+from imgnom.community.members.public import mail_server_trouble
 from imgnom.custody.in_force import policy_in_force, trouble
 from imgnom.custody.keys.public import KeysError, check_keyring, copy_status
 from imgnom.custody.ledger.public import witness_trouble
 from imgnom.site.backup.last import backup_trouble, last_backup
 from imgnom.site.clock import now
 from imgnom.site.database_roles import role_faults, roles_are_asked_for
+from imgnom.web.mail_server import parse_mail_server
 from imgnom.web.room import MIB, Room, rooms
 
 
@@ -60,6 +63,15 @@ def _backup() -> list[dict[str, Any]]:
     return found
 
 
+def _mail_server() -> list[dict[str, Any]]:
+    """Whether mail can be handed over as IMGNOM_MAIL_URL says; the server is greeted, and nothing is sent."""
+    if urlsplit(settings.IMGNOM.mail_url).scheme == "file":
+        return []
+    server, problem = parse_mail_server(settings.IMGNOM.mail_url), mail_server_trouble()
+    words = "mail may go in clear (tls=optional)" if server.may_be_clear else "encrypted, certificate verified"
+    return [{"what": "mail server", "ok": not problem, "words": f"{server.shown}: {problem or words}"}]
+
+
 def _roles() -> list[dict[str, Any]]:
     """Whether each store on PostgreSQL is reached with no more rights than needed; a toy is told, and not blamed."""
     faults = role_faults()
@@ -101,6 +113,7 @@ def examine() -> dict[str, Any]:
         findings.append({"what": "keyring", "ok": False, "words": "there is no site here yet; imgnom serve makes one"})
     findings += [_room(room) for room in rooms()]
     findings += _backup()
+    findings += _mail_server()
     if settings.IMGNOM.witness:
         trouble_told = witness_trouble(now=now())
         findings.append({"what": "witness", "ok": not trouble_told, "words": trouble_told or "sees the ledger"})

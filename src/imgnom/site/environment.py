@@ -8,9 +8,11 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from imgnom.web.mail_server import parse_mail_server
 
 MODES = ("production", "demo", "rehearsal", "development")
 STORES = ("default", "logs", "vault", "archive", "keys", "ledger")
@@ -40,10 +42,10 @@ class Environment:
     secret_key_file: Path
     base_url: str
     trusted_proxies: tuple[str, ...]
-    database_urls: Mapping[str, str]
+    database_urls: Mapping[str, str] = field(repr=False)  # with passwords
     media_url: str
     cache_url: str
-    mail_url: str
+    mail_url: str = field(repr=False)  # with a password
     witness: str
 
     @property
@@ -252,6 +254,19 @@ def _witness_elsewhere(text: str) -> str:
     return text
 
 
+def _mail_url(environ: Mapping[str, str]) -> str:
+    value = _folder_url(environ, "IMGNOM_MAIL_URL", allowed=("smtp", "smtps", "file"))
+    if _scheme(value) in ("smtp", "smtps"):
+        try:
+            parse_mail_server(value)
+        except ValueError:
+            raise EnvironmentError_(
+                "IMGNOM_MAIL_URL must name a mail server, as smtp://user:password@mail.example:587 or smtps://…;"
+                " ?tls=optional after smtp: lets mail go without encryption."
+            ) from None
+    return value
+
+
 def _cache_url(environ: Mapping[str, str]) -> str:
     if read_value(environ, "IMGNOM_CACHE_URL"):
         raise EnvironmentError_("IMGNOM_CACHE_URL: this version asks no cache server; leave it out.")
@@ -279,7 +294,6 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         database_urls={store: _url(environ, variable_of_store(store), allowed=postgres_or_sqlite) for store in STORES},
         media_url=_folder_url(environ, "IMGNOM_MEDIA_URL") or (home / "media").as_uri(),
         cache_url=_cache_url(environ),
-        mail_url=_folder_url(environ, "IMGNOM_MAIL_URL", allowed=("smtp", "smtps", "file"))
-        or (home / "outbox").as_uri(),
+        mail_url=_mail_url(environ) or (home / "outbox").as_uri(),
         witness=_witness(environ, home=home, toy=toy),
     )

@@ -71,7 +71,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     mine = Server()
     controller = Controller(mine, hostname="127.0.0.1", port=free_port())
     controller.start()
-    monkeypatch.setattr(settings, "IMGNOM", _with_mail(f"smtp://127.0.0.1:{controller.port}"))
+    monkeypatch.setattr(settings, "IMGNOM", _with_mail(f"smtp://127.0.0.1:{controller.port}?tls=optional"))
     yield mine
     controller.stop()
 

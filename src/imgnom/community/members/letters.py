@@ -6,6 +6,7 @@ tried again, ever more slowly, until its record ends. A letter keeps its Message
 which took it and was cut off before saying so can tell that it has it already.
 """
 
+import logging
 import time
 from datetime import datetime
 from email.message import EmailMessage
@@ -38,6 +39,7 @@ from imgnom.policy.public import SYSTEM
 from imgnom.web.dates import in_seoul
 from imgnom.web.words import current_language
 
+log = logging.getLogger("imgnom.mail")
 # Longer than the time-outs of one conversation together: nobody else takes a letter that is just being sent.
 LEASE_SECONDS = 300
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 15, 3600
@@ -213,7 +215,8 @@ def deliver_mail(*, now: datetime, limit: int = 50) -> int:
             break
         except MailRefused:
             _try_later(letter)
-        except MailServerAway:
+        except MailServerAway as away:
+            log.warning("mail waits, the server did not take it: %s", away)
             _try_later(letter)
             break
         else:

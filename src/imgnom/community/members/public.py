@@ -46,7 +46,7 @@ from imgnom.community.members.middleware import STAFF_IDLE
 from imgnom.community.members.models import Member, MemberSession
 from imgnom.community.members.rules import canonical_username, check_nickname, nickname_key
 from imgnom.community.members.second_factor import STAFF_ROLES, create_staff
-from imgnom.community.members.sending import MailRefused, MailServerAway, send
+from imgnom.community.members.sending import MailRefused, MailServerAway, mail_server_trouble, send
 from imgnom.community.members.sessions import destroy_sessions, due_sessions, end_all_sessions, end_session
 from imgnom.custody.prepared import Prepared, as_row, columns_of
 from imgnom.custody.vault.public import find_subject
@@ -57,7 +57,7 @@ __all__ = [
     "begin_email_change", "canonical_username", "change_nickname", "check_email", "check_nickname", "confirm_email_change", "create_confirmed_member",
     "create_staff", "deliver_mail", "destroy_codes", "destroy_letters", "destroy_registrations", "destroy_sessions", "drop_dead_registrations",
     "drop_entries", "due_codes", "due_letters", "due_registrations", "due_sessions", "end_all_sessions", "end_session", "fence_registrations", "held_dates",
-    "mark_withdrawn", "member_by_id", "member_by_nickname", "member_by_subject", "nickname_key", "queue_letter", "queue_parting_letter",
+    "mail_server_trouble", "mark_withdrawn", "member_by_id", "member_by_nickname", "member_by_subject", "nickname_key", "queue_letter", "queue_parting_letter",
     "recompute_member_ends", "registration_fields", "remove_member", "role_of", "send", "session_count", "sign_in_as_demo", "subjects_of_members",
     "subjects_of_registrations",
 ]  # fmt: skip

@@ -8,14 +8,16 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from django.conf import settings
+
+from imgnom.web.mail_server import MailServer, parse_mail_server
 
 TIMEOUT_SECONDS = 15
 # A letter's file is named by the milliseconds of when it was queued and the last digits of its number.
 OURS = re.compile(r"[0-9]{19}\.(eml|part)")
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+NO_STARTTLS = "it offers no STARTTLS, and IMGNOM_MAIL_URL does not allow mail in clear"
 
 
 class MailRefused(Exception):
@@ -23,7 +25,7 @@ class MailRefused(Exception):
 
 
 class MailServerAway(Exception):
-    """No server, or it hung up before it had the letter."""
+    """No server, or it hung up before it had the letter; the text says why, in words of ours."""
 
 
 def _write(message: EmailMessage, folder: Path, name: str) -> None:
@@ -54,31 +56,83 @@ def letters_lying() -> dict[Path, datetime]:
     return {file: datetime.fromtimestamp(int(file.name[:13]) / 1000, UTC) for file in ours}
 
 
-def _converse(message: EmailMessage, url: str) -> None:
-    """Greets, sends, and counts the letter as sent once the server has said so, whatever happens while parting."""
-    parts = urlsplit(url)
-    host, port = parts.hostname or "localhost", parts.port
-    server: smtplib.SMTP
+def _connect(server: MailServer) -> smtplib.SMTP:
+    """A conversation that is encrypted, or may be in clear. Raises MailServerAway; OSError, SMTPException.
+
+    A server that offers STARTTLS and fails at it is away: mail never falls back to clear text. What a server sent in clear before
+    it, its list of abilities too, is forgotten by smtplib.
+    """
+    if server.implicit_tls:
+        return smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context())
+    connection = smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_SECONDS)
     try:
-        if parts.scheme == "smtps":
-            server = smtplib.SMTP_SSL(host, port or 465, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context())
-        else:
-            server = smtplib.SMTP(host, port or 25, timeout=TIMEOUT_SECONDS)
+        connection.ehlo_or_helo_if_needed()
+        if connection.has_extn("starttls"):
+            connection.starttls(context=_context(server))
+        elif not server.may_be_clear:
+            raise MailServerAway(NO_STARTTLS)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _context(server: MailServer) -> ssl.SSLContext:
+    """The system's authorities and the host's name decide; where clear text is allowed, any certificate is as good."""
+    context = ssl.create_default_context()
+    if server.may_be_clear:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _converse(message: EmailMessage, server: MailServer) -> None:
+    """Greets, sends, and counts the letter as sent once the server has said so, whatever happens while parting."""
+    try:
+        connection = _connect(server)
         try:
-            if parts.username:
-                if parts.scheme == "smtp" and host not in LOOPBACK:
-                    server.starttls(context=ssl.create_default_context())  # no password goes over an open line
-                server.login(unquote(parts.username), unquote(parts.password or ""))
-            server.send_message(message)
+            if server.username:
+                connection.login(server.username, server.password)
+            connection.send_message(message)
         except BaseException:
-            server.close()
+            connection.close()
             raise
     except (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError):
         raise MailRefused from None
-    except (OSError, smtplib.SMTPException):
-        raise MailServerAway from None
+    except (OSError, smtplib.SMTPException) as error:
+        raise MailServerAway(_reason(error)) from None
     with suppress(OSError, smtplib.SMTPException):
-        server.quit()
+        connection.quit()
+
+
+def _reason(error: Exception) -> str:
+    """In words of ours: what a server says may carry an address or what it was sent."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return "its certificate is not valid for its name"
+        case ssl.SSLError():
+            return "encryption with it fails"
+        case smtplib.SMTPAuthenticationError() | smtplib.SMTPNotSupportedError():
+            return "it does not take the username and password"
+        case smtplib.SMTPResponseException():
+            return "it answers with an error"
+        case _:
+            return "it cannot be reached or hangs up"
+
+
+def mail_server_trouble() -> str:
+    """Why the mail server cannot be spoken to just now; empty where it can be, or where mail goes into files."""
+    url = settings.IMGNOM.mail_url
+    if urlsplit(url).scheme == "file":
+        return ""
+    try:
+        connection = _connect(parse_mail_server(url))
+    except MailServerAway as away:
+        return str(away)
+    except (OSError, smtplib.SMTPException) as error:
+        return _reason(error)
+    with suppress(OSError, smtplib.SMTPException):
+        connection.quit()
+    return ""
 
 
 def send(message: EmailMessage, *, name: str) -> None:
@@ -88,6 +142,6 @@ def send(message: EmailMessage, *, name: str) -> None:
         try:
             _write(message, Path(urlsplit(url).path), name)
         except OSError:
-            raise MailServerAway from None
+            raise MailServerAway("the folder of IMGNOM_MAIL_URL cannot be written") from None
     else:
-        _converse(message, url)
+        _converse(message, parse_mail_server(url))
