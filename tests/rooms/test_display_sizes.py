@@ -178,7 +178,7 @@ def test_what_cannot_be_made_or_kept_is_not_tried_at_every_visit(
         patched.setattr(
             again,
             "made_of",
-            lambda clean, kind: decode.decode(clean.pieces, kind, has_foreign_colours=False, seconds=0),
+            lambda content, kind: decode.decode(content, kind, seconds=0),
         )
         assert ask(image).status_code == 404
         for _ in range(5):
@@ -321,7 +321,7 @@ def test_a_pictures_number_is_kept_until_the_picture_or_the_membership_ends(auth
 
 
 def number_of(data: bytes, kind: str) -> int:
-    return int(decode.decode([data], kind, has_foreign_colours=False).lookalike, 16)
+    return int(decode.decode(data, kind).lookalike, 16)
 
 
 def scene(seed: int) -> Picture.Image:

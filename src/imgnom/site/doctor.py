@@ -20,13 +20,22 @@ from imgnom.web.mail_server import parse_mail_server
 from imgnom.web.room import MIB, Room, rooms
 
 
-def _decoder() -> dict[str, Any]:
+def decoder_findings() -> list[dict[str, Any]]:
+    """libvips, and the walls around the process that opens pictures."""
     try:
         facts = check_decoder()
     except WrongDecoder as error:
-        return {"what": "libvips", "ok": False, "words": str(error)}
-    walls = "behind walls" if facts["walls"] else "limited, but this kernel has no Landlock to keep it from files"
-    return {"what": "libvips", "ok": True, "words": f"{'.'.join(map(str, facts['version']))}, {walls}"}
+        return [{"what": "libvips", "ok": False, "words": str(error)}]
+    missing = facts["walls_missing"]
+    words = (
+        f"this kernel lacks {', '.join(missing)}: see docs/limits.md, The decoder"
+        if missing
+        else "seccomp and Landlock refuse files, sockets, signals, processes and programs"
+    )
+    return [
+        {"what": "libvips", "ok": True, "words": ".".join(map(str, facts["version"]))},
+        {"what": "picture sandbox", "ok": True, "words": words},
+    ]
 
 
 # Nobody can own these (RFC 2606).
@@ -95,7 +104,7 @@ def examine() -> dict[str, Any]:
     findings = [
         {"what": "Python", "ok": sys.version_info >= (3, 12), "words": sys.version.split()[0]},
         {"what": "SQLite", "ok": sqlite3.sqlite_version_info >= (3, 37), "words": sqlite3.sqlite_version},
-        _decoder(),
+        *decoder_findings(),
         {
             "what": "policy",
             "ok": not trouble(),

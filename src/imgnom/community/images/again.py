@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from imgnom.community.images.errors import Busy, NotAPicture
 from imgnom.community.images.models import Image
-from imgnom.community.images.take_in import clean_of, erase_file, files_of, made_of, media_path, replace_file
+from imgnom.community.images.take_in import erase_file, files_of, made_of, media_path, replace_file
 from imgnom.custody.keys.public import SealBroken
 from imgnom.custody.vault.public import file_keys, open_file
 
@@ -55,7 +55,7 @@ def _make(image: Image, size: str, formats: tuple[str, ...]) -> tuple[bytes, str
         raise Busy
     kept = b"".join(open_file(token, media_path("originals", token)))
     try:
-        made = made_of(clean_of(kept, image.format), image.format)
+        made = made_of(kept, image.format)
     except NotAPicture:
         _remember_failure(token)
         raise

@@ -1,14 +1,16 @@
-"""The site's side of the jail: hands a clean file in, takes sizes out, within limits of time, room and number.
+"""The site's side of the sandbox: hands an uploaded file in, takes the clean copy and its sizes out, within limits.
 
-One nursery a process, made anew when it or one of its children dies; a child that hangs or dies fails its own job only
-(F14). A child that dies at once may have been killed by a machine without memory, so its job is tried once more. What
-comes out of a child is not trusted: it is read up to a limit and checked.
+Containers are rewritten and pixels decoded in one child of the fork server (`jail.py`). One fork server a process, made
+anew when it or one of its children dies; a child that hangs or dies fails its own job only (F14). A child that dies at
+once may have been killed by a machine without memory, so its job is tried once more. What comes out of a child is not
+trusted: it is read up to a limit, and its lengths, numbers and first bytes are checked. Nothing here walks through a file.
 """
 
 import atexit
 import errno
 import fcntl
 import json
+import mmap
 import os
 import select
 import signal
@@ -18,16 +20,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from imgnom.community.images.errors import Busy, NoDecoder, NotAPicture
-from imgnom.community.images.jail import FORMATS, MIN_VERSION, SIZES
+from imgnom.community.images.jail import FORMATS, MIN_VERSION, SEALS, SIZES
+from imgnom.community.images.limits import MAX_CLEAN_BYTES, MAX_FRAMES, MAX_SIDE_PX
+from imgnom.community.images.strip import sniff
 
 JAIL = Path(__file__).with_name("jail.py")
+PACKAGE_FOLDER = str(Path(__file__).parents[3])
 # It has at most nine seconds of work; the rest is for a machine whose pages, which come first, leave it little.
 WALL_SECONDS = 45.0
 # A photograph is open after half a second of work. What costs more goes on behind everybody else.
@@ -38,6 +43,9 @@ SOON_SECONDS = 2.0
 # Two are opened at a time and one may wait; the web server's other threads stay free for pages.
 AT_ONCE, WAITING, WAIT_SECONDS = 2, 1, 0.3
 MAX_ANSWER_BYTES = 160 * 1024 * 1024
+MAX_HEAD_BYTES = 64 * 1024
+# The first box of an AVIF, which says its kind, is no longer.
+_SNIFFED_BYTES = 4096
 _PIECE = 1024 * 1024
 # Each thread would take 64 MB of addresses for itself: on a machine of many cores no room is left to start them all.
 # Each child touches some 60 MB for the first and last time: in large pages, where the system has them, and in one heap that
@@ -50,9 +58,10 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Made:
-    """Pixels of a file. `redrawn` replaces the original where something stood between its pixels.
+    """A file as it is kept and shown.
 
-    `files` are named by size and format; `lookalike` are 64 bits by which a copy is found again.
+    `original` is the clean copy, or drawn anew from the pixels where something was hidden between them; `removed` are
+    the kinds of things that went. `files` are named by size and format; `lookalike` are 64 bits by which a copy is found again.
     """
 
     width: int
@@ -62,7 +71,9 @@ class Made:
     lookalike: str
     sizes: dict[str, tuple[int, int]]
     files: dict[tuple[str, str], bytes]
-    redrawn: bytes
+    original: bytes | memoryview
+    removed: tuple[str, ...]
+    is_redrawn: bool
 
 
 class WrongDecoder(Exception):
@@ -79,10 +90,11 @@ class _Died(Exception):
 
 @dataclass(frozen=True)
 class _Child:
-    """`target` is read from; nobody else has this pipe."""
+    """`target` is read from, and `copy` is the clean file; no other child has either. No `copy` where it comes with the answer."""
 
     process: int
     target: int
+    copy: int | None
 
 
 class _Nursery:
@@ -96,7 +108,7 @@ class _Nursery:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", str(JAIL), "nursery", str(theirs.fileno())],
+                [sys.executable, "-I", str(JAIL), "nursery", str(theirs.fileno()), PACKAGE_FOLDER],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=_ENVIRONMENT, cwd="/",
             )  # fmt: skip
         ours.settimeout(START_SECONDS)
@@ -114,20 +126,24 @@ class _Nursery:
         raise _NurseryGone
 
     def _ask(self, door: socket.socket, job: str, content: int) -> _Child:
-        """A pipe of its own at every attempt: a nursery too slow to answer may still have made a child. Raises OSError."""
+        """A pipe and a copy of its own at every attempt: a nursery too slow to answer may still have made a child. Raises OSError."""
         target, theirs = _wide_pipe()
+        copy = None
         try:
-            socket.send_fds(door, [job.encode()], [content, theirs])
+            copy = _empty_file_in_memory()
+            socket.send_fds(door, [job.encode()], [content, theirs, *([] if copy is None else [copy])])
             answer = door.recv(4)
             if len(answer) < 4:
                 raise ConnectionError
         except OSError:
             os.close(target)
+            if copy is not None:
+                os.close(copy)
             raise
         finally:
             os.close(theirs)
         door.settimeout(ANSWER_SECONDS)  # it has started; from now on a fork is all it takes
-        return _Child(struct.unpack(">I", answer)[0], target)
+        return _Child(struct.unpack(">I", answer)[0], target, copy)
 
     def close(self) -> None:
         if self._door:
@@ -179,14 +195,13 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextmanager
-def _in_memory(pieces: Sequence[bytes | memoryview]) -> Iterator[int]:
-    """A file without a name that lies in memory alone: a child maps it and copies nothing. Raises Busy."""
+def _in_memory(content: bytes) -> Iterator[int]:
+    """A file without a name that lies in memory alone: a child maps it. Raises Busy."""
     file = os.memfd_create("picture")
     try:
-        for piece in pieces:
-            rest = memoryview(piece)
-            while rest:
-                rest = rest[os.write(file, rest) :]
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(file, rest) :]
         yield file
     except OSError as error:
         if error.errno in (errno.ENOMEM, errno.ENOSPC):
@@ -196,14 +211,21 @@ def _in_memory(pieces: Sequence[bytes | memoryview]) -> Iterator[int]:
         os.close(file)
 
 
+def _empty_file_in_memory() -> int | None:
+    """To be filled and sealed by a child; None where the system has no such files."""
+    if not hasattr(os, "memfd_create"):
+        return None
+    return os.memfd_create("clean", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+
+
 @contextmanager
-def _in_a_pipe(pieces: Sequence[bytes | memoryview]) -> Iterator[int]:
+def _in_a_pipe(content: bytes) -> Iterator[int]:
     """Where the system has no such files."""
     file, into = os.pipe()
 
     def give() -> None:
         with suppress(BrokenPipeError), os.fdopen(into, "wb") as target:
-            target.writelines(pieces)
+            target.write(content)
 
     giver = threading.Thread(target=give, daemon=True)
     giver.start()
@@ -264,67 +286,122 @@ def _spent_by(process: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def _answer_of(out: bytes) -> Made:
-    """Raises _Died, Busy, and NotAPicture: the jail's reason, or `undecodable` for what does not hold together."""
+def _answer_of(out: bytes, kind: str, copy: int | None) -> Made:
+    """Raises _Died, Busy, and NotAPicture: the child's reason, or `undecodable` for what does not hold together."""
     if len(out) < 4 or len(out) < 4 + (head_bytes := struct.unpack_from(">I", out)[0]):
         raise _Died
     try:
+        if head_bytes > MAX_HEAD_BYTES:
+            raise ValueError
         facts = json.loads(out[4 : 4 + head_bytes])
         if facts.get("refused") == "busy":
             raise Busy
         if "refused" in facts:
-            raise NotAPicture(facts["refused"])
-        at, files = 4 + head_bytes, {}
-        for name, shown_as, length in facts["files"]:
-            if name not in SIZES or shown_as not in FORMATS or length < 1:
-                raise ValueError
-            files[name, shown_as] = out[at : at + length]
-            at += length
-        redrawn = out[at : at + facts["redrawn"]]
-        sizes = {name: (int(facts["sizes"][name][0]), int(facts["sizes"][name][1])) for name in SIZES}
-        made = Made(
-            int(facts["width"]), int(facts["height"]), int(facts["frames"]), str(facts["placeholder"])[:64],
-            f"{int(facts["lookalike"], 16):016x}"[:16], sizes, files, redrawn,
+            raise NotAPicture(str(facts["refused"])[:40])
+        parts = _Parts(out, 4 + head_bytes)
+        files = {
+            (_known(name, SIZES), _known(form, FORMATS)): parts.take(length) for name, form, length in facts["files"]
+        }
+        redrawn, plain = parts.take(facts["redrawn"]), parts.take(facts["clean"])
+        if not parts.is_used_up or {name for name, _ in files} != set(SIZES) or not all(files.values()):
+            raise ValueError
+        original: bytes | memoryview = redrawn or (plain if copy is None else _sealed(copy))
+        if sniff(bytes(original[:_SNIFFED_BYTES])) != kind:
+            raise ValueError
+        removed = {_short(name) for name in facts["removed"]} | ({"other"} if redrawn else set())
+        return Made(
+            _number(facts["width"], MAX_SIDE_PX), _number(facts["height"], MAX_SIDE_PX), _number(facts["frames"], MAX_FRAMES),
+            str(facts["placeholder"])[:64], f"{int(facts["lookalike"], 16):016x}"[:16],
+            {name: (_number(facts["sizes"][name][0], MAX_SIDE_PX), _number(facts["sizes"][name][1], MAX_SIDE_PX)) for name in SIZES},
+            files, original, tuple(sorted(removed)), bool(redrawn),
         )  # fmt: skip
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         raise NotAPicture("undecodable") from None
-    end = at + int(facts["redrawn"])
-    if len(out) < end:
-        raise _Died
-    if len(out) > end or {name for name, _ in files} != set(SIZES):
-        raise NotAPicture("undecodable")
-    return made
 
 
-def decode(
-    clean: Sequence[bytes | memoryview],
-    kind: str,
-    *,
-    has_foreign_colours: bool,
-    may_hide_words: bool = False,
-    formats: tuple[str, ...] = FORMATS,
-    seconds: float = WALL_SECONDS,
-) -> Made:
-    """Both display sizes of a clean file in pieces; what moves comes as WebP alone. Raises NotAPicture, NoDecoder, Busy."""
-    job = " ".join([kind, *["foreign"] * has_foreign_colours, *["words"] * may_hide_words, *formats])
+class _Parts:
+    """What follows the head of an answer, part by part. Raises _Died where it ends too early."""
+
+    def __init__(self, out: bytes, start: int) -> None:
+        self._out, self._at = out, start
+
+    def take(self, length: int) -> bytes:
+        if not 0 <= _whole(length) <= MAX_ANSWER_BYTES:
+            raise ValueError
+        self._at += length
+        if self._at > len(self._out):
+            raise _Died
+        return self._out[self._at - length : self._at]
+
+    @property
+    def is_used_up(self) -> bool:
+        return self._at == len(self._out)
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError
+    return value
+
+
+def _number(value: Any, most: int) -> int:
+    if not 1 <= _whole(value) <= most:
+        raise ValueError
+    return int(value)
+
+
+def _known(name: str, allowed: Collection[str]) -> str:
+    if name not in allowed:
+        raise ValueError
+    return name
+
+
+def _short(name: str) -> str:
+    if not (isinstance(name, str) and name.isascii() and name.isalpha() and len(name) <= 20):
+        raise ValueError
+    return name
+
+
+def _sealed(copy: int) -> memoryview:
+    """What the child wrote. It cannot change any more: the child sealed it, and without the seals it is not taken."""
+    size = os.fstat(copy).st_size
+    if not 1 <= size <= MAX_CLEAN_BYTES or fcntl.fcntl(copy, fcntl.F_GET_SEALS) & SEALS != SEALS:
+        raise ValueError
+    return memoryview(mmap.mmap(copy, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ))
+
+
+def decode(content: bytes, kind: str, *, formats: tuple[str, ...] = FORMATS, seconds: float = WALL_SECONDS) -> Made:
+    """A file without what travelled along, and its display sizes; animations have them as WebP alone.
+
+    Raises NotAPicture, NoDecoder, Busy.
+    """
     places, slots = _PLACES, _SLOTS
     if not places.acquire(timeout=WAIT_SECONDS):
         raise Busy
     try:
         with slots:
-            return _made(job, clean, seconds=seconds)
+            return _made(content, kind, formats, seconds=seconds)
     finally:
         places.release()
 
 
-def _made(job: str, pieces: Sequence[bytes | memoryview], *, seconds: float) -> Made:
+def _read_from(child: _Child, kind: str, *, seconds: float) -> Made:
+    """Raises NotAPicture, Busy, _Died."""
+    try:
+        return _answer_of(_answer(child, seconds=seconds), kind, child.copy)
+    finally:
+        if child.copy is not None:
+            os.close(child.copy)
+
+
+def _made(content: bytes, kind: str, formats: tuple[str, ...], *, seconds: float) -> Made:
     """Raises NoDecoder, NotAPicture, Busy."""
-    given = _in_memory if hasattr(os, "memfd_create") else _in_a_pipe
+    given, job = _in_memory if hasattr(os, "memfd_create") else _in_a_pipe, " ".join([kind, *formats])
     for _ in range(2):
         began = time.monotonic()
         try:
-            with given(pieces) as file:
-                return _answer_of(_answer(NURSERY.child(job, file), seconds=seconds))
+            with given(content) as file:
+                return _read_from(NURSERY.child(job, file), kind, seconds=seconds)
         except _NurseryGone:
             raise NoDecoder from None
         except _Died:
@@ -337,7 +414,7 @@ def _made(job: str, pieces: Sequence[bytes | memoryview], *, seconds: float) -> 
 def check_decoder() -> dict[str, Any]:
     """Version and walls of the jail, asked of a jail of its own. Raises WrongDecoder with a line that says what to do."""
     done = subprocess.run(
-        [sys.executable, "-I", str(JAIL), "check"], capture_output=True, env=_ENVIRONMENT, timeout=START_SECONDS, check=False
+        [sys.executable, "-I", str(JAIL), "check", PACKAGE_FOLDER], capture_output=True, env=_ENVIRONMENT, timeout=START_SECONDS, check=False
     )  # fmt: skip
     if done.returncode:
         raise WrongDecoder("libvips cannot be loaded. Install the packages of requirements.lock again.")

@@ -1,47 +1,51 @@
-"""The decoder's jail: reads one picture, answers with its sizes, and may do nothing else.
+"""Reads one uploaded file in a sandbox: rewrites its container, decodes it, answers with its sizes.
 
-A nursery is started once beside each web process: it has loaded libvips, decodes nothing itself, and forks one child
-for every picture. The child gives up files, network and programs (Landlock, where the kernel has it), sets limits of
-memory, CPU, files and cores, and only then reads the first byte. All loaders are blocked and five are opened again by
-name (U4, U5). Run as a script, so that it imports nothing of the site.
+A fork server ("nursery") is started once beside each web process: it has loaded libvips and the container filters, reads
+nothing itself, and forks one child for every file. The child sets its limits and enters the sandbox (`sandbox.py`), and
+only then reads the first byte. It first writes the file anew without metadata and seals that copy against changes, so
+that what is kept was written before libvips saw a byte; then it decodes the copy. All loaders of libvips are blocked and
+five are opened again by name (U4, U5). Run as a script; the last word is the folder that holds the package.
 
-    jail.py nursery FD     forks for each (job, file, output) that comes over the socket; ends with it
-    jail.py check          says version and loaders, then ends
+    jail.py nursery FD FOLDER     forks for each (job, file, output, copy) that comes over the socket; ends with it
+    jail.py check FOLDER          prints version, loaders and missing walls
 """
 
 import base64
+import codecs
 import ctypes
+import errno
+import fcntl
 import gc
 import json
 import math
 import mmap
 import os
-import resource
 import select
 import signal
 import socket
 import stat
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-MAX_SIDE_PX = 16_384
-MAX_PIXELS = 60_000_000
-MAX_FRAMES = 600
-MAX_PIXELS_IN_ALL_FRAMES = 4 * MAX_PIXELS
-MAX_PIXELS_PER_BYTE = 12_000
+if __name__ == "__main__":
+    sys.path.insert(0, sys.argv.pop())
+
+from imgnom.community.images import sandbox
+from imgnom.community.images.limits import (
+    MAX_FRAMES,
+    MAX_PIXELS,
+    MAX_PIXELS_IN_ALL_FRAMES,
+    MAX_PIXELS_PER_BYTE,
+    MAX_SIDE_PX,
+)
+from imgnom.community.images.strip import STRIP, Clean, NotThisFormat, TooMuch
+
 MAX_SHOWN_PIXELS = 24_000_000
-# An AVIF is opened whole, in about 18 bytes a pixel; the others are opened by rows or smaller than they are.
-MAX_PIXELS_AVIF = 24_000_000
-# What it writes to, libvips included; and the room of addresses, most of which is libraries.
-MEMORY_BYTES = 480 * 1024 * 1024
-ADDRESS_BYTES = 700 * 1024 * 1024
-# With what the site itself spends on a file, less than ten.
-CPU_SECONDS = 9
 # A large page; more than lies free between what the nursery has; what it keeps for itself; what malloc writes before each piece.
 LARGE_PAGE_BYTES, MORE_BYTES, LITTLE_BYTES, HEAD_BYTES = 2 * 1024 * 1024, 256 * 1024, 64 * 1024, 8
 MIN_VERSION = (8, 18, 3)
@@ -64,43 +68,17 @@ OPERATIONS = (
 AVIF = {"Q": 60, "effort": 0, "compression": "av1", "keep": "none"}
 WEBP = {"Q": 80, "effort": 1, "keep": "none"}
 FORMATS = ("avif", "webp")
+# F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_WRITE: nothing about the copy changes any more.
+SEALS = 1 | 2 | 4 | 8
 _GRID = 32
 _WAVES = [[math.cos(math.pi * k * (2 * n + 1) / (2 * _GRID)) for n in range(_GRID)] for k in range(1, 9)]
 
 
-libc = ctypes.CDLL(None)
+libc = sandbox.libc
 
 
 class Refused(Exception):
     """The picture is not taken; the reason is a key of the words that tell it."""
-
-
-def limit() -> None:
-    os.nice(5)  # pages come before pictures
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-
-
-def give_up_files_and_network() -> bool:
-    """No file is opened, no program run, no TCP connection made from here on; False where the kernel cannot say so.
-
-    Landlock, by its system calls 444 and 446 (the same number on every architecture since Linux 5.13).
-    """
-    no_new_privileges, version_flag = 38, 1
-    version = libc.syscall(444, None, ctypes.c_size_t(0), version_flag)
-    if version < 1:
-        return False
-    files = (1 << {1: 13, 2: 14}.get(version, 15)) - 1
-    rights = struct.pack("QQ", files, 3) if version >= 4 else struct.pack("Q", files)
-    rules = libc.syscall(444, rights, ctypes.c_size_t(len(rights)), 0)
-    if rules < 0 or libc.prctl(no_new_privileges, 1, 0, 0, 0):
-        return False
-    done = libc.syscall(446, rules, 0)
-    os.close(rules)
-    return bool(done == 0)
 
 
 def open_libvips() -> Any:
@@ -278,37 +256,42 @@ def _bits(points: bytes) -> str:
 
 
 def why_not(error: Exception) -> str:
-    """The reason that is answered: of the picture, or `busy` where the machine has no more threads or no room to give."""
+    """The reason that is answered: of the picture, or `busy` where the machine has no more threads or memory to give."""
     if isinstance(error, Refused):
         return str(error)
     if isinstance(error, MemoryError):
         return "too-much-room"
-    if isinstance(error, OSError):  # no room to map the file
-        return "busy"
+    if isinstance(error, OSError):  # no memory to map the file or to write its copy; a copy beyond the limit
+        return "too-much-room" if error.errno == errno.EFBIG else "busy"
     said = " ".join(str(part) for part in (error, *vars(error).values())).lower()
     if any(words in said for words in ("out of memory", "memory allocation", "insufficient memory")):
         return "too-much-room"
     return "busy" if "thread" in said and ("start" in said or "create" in said) else "undecodable"
 
 
-def do_job(pyvips: Any, job: str, content: int, target: int) -> NoReturn:
-    """In the child: decode, answer, end."""
+def rewritten(content: bytes, kind: str) -> Clean:
+    """The file without what travelled along. Raises Refused, MemoryError."""
+    try:
+        return STRIP[kind](content)
+    except (NotThisFormat, TooMuch) as error:
+        raise Refused(str(error)) from None
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - whatever a crafted file makes of a parser, it is the file's fault
+        raise Refused("undecodable") from None
+
+
+def do_job(pyvips: Any, job: str, content: int, target: int, copy: int | None = None) -> NoReturn:
+    """In the child: rewrite, decode, answer, end."""
     kind, *marks = job.split()
-    give_up_files_and_network()
-    limit()
+    sandbox.limit()
     if nobody_reads(target):
         os._exit(0)
     try:
-        data = given(content)
-        facts, parts = work(
-            pyvips,
-            data,
-            kind,
-            is_foreign="foreign" in marks,
-            may_hide_words="words" in marks,
-            formats=tuple(name for name in FORMATS if name in marks),
-        )
-    except (Refused, MemoryError, RuntimeError, OSError, pyvips.Error) as error:
+        given = mapped(content)
+        sandbox.enter()
+        facts, parts = answer(pyvips, kind, given if given is not None else read_whole(content), marks, copy)
+    except Exception as error:  # noqa: BLE001 - every one of them is an answer
         facts, parts = {"refused": why_not(error)}, []
     head = json.dumps(facts).encode()
     rest = memoryview(b"".join([struct.pack(">I", len(head)), head, *parts]))
@@ -317,12 +300,55 @@ def do_job(pyvips: Any, job: str, content: int, target: int) -> NoReturn:
     os._exit(0)
 
 
-def given(content: int) -> bytes | mmap.mmap:
-    """The file: mapped where it lies in memory, read where it comes through a pipe."""
-    if stat.S_ISFIFO(os.fstat(content).st_mode):
-        with os.fdopen(content, "rb") as stream:
-            return stream.read()
-    return mmap.mmap(content, 0, prot=mmap.PROT_READ)
+def answer(
+    pyvips: Any, kind: str, given: bytes | mmap.mmap, formats: list[str], copy: int | None
+) -> tuple[dict[str, Any], list[bytes]]:
+    """What is told about the file, and the parts that follow: display sizes, the redrawn original, the clean copy."""
+    content = given[:]
+    if isinstance(given, mmap.mmap):
+        given.close()
+    clean = rewritten(content, kind)
+    del content
+    # From here on the clean file lies in the copy alone: libvips needs the memory.
+    data: bytes | mmap.mmap = clean.content if copy is None else sealed_copy(copy, clean.pieces)
+    seen, is_foreign, may_hide_words, removed = (
+        clean.seen,
+        clean.has_foreign_colours,
+        clean.may_hide_words,
+        clean.removed,
+    )
+    del clean
+    shown_as = tuple(name for name in FORMATS if name in formats)
+    facts, parts = work(
+        pyvips, seen or data, kind, is_foreign=is_foreign, may_hide_words=may_hide_words, formats=shown_as
+    )
+    facts |= {"removed": sorted(removed), "clean": len(data) if copy is None else 0}
+    return facts, [*parts, *([bytes(data)] if copy is None else [])]
+
+
+def sealed_copy(file: int, pieces: Sequence[bytes | memoryview]) -> mmap.mmap:
+    """The pieces, written to a file in memory that nobody can change any more."""
+    for piece in pieces:
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[os.write(file, rest) :]
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, SEALS)
+    # Private: before Linux 6.7 what is sealed cannot be mapped shared, not even to be read.
+    return mmap.mmap(file, os.lseek(file, 0, os.SEEK_CUR), flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+
+
+def mapped(file: int) -> mmap.mmap | None:
+    """The file where it lies in memory; None where it comes through a pipe."""
+    if stat.S_ISFIFO(os.fstat(file).st_mode):
+        return None
+    return mmap.mmap(file, 0, prot=mmap.PROT_READ)
+
+
+def read_whole(pipe: int) -> bytes:
+    parts = []
+    while part := os.read(pipe, 1024 * 1024):
+        parts.append(part)
+    return b"".join(parts)
 
 
 def nobody_reads(pipe: int) -> bool:
@@ -345,6 +371,7 @@ def get_ready(pyvips: Any) -> None:
     for name in OPERATIONS:
         with suppress(pyvips.Error):
             pyvips.Introspect.get(name)
+    codecs.lookup("utf-16-be")  # the one of a colour profile's texts: a child could not load it any more
     for _ in range(8):  # so often that Python has settled how to run them
         _patchwork(bytes(3 * _GRID * _GRID), 3)
         _bits(bytes(_GRID * _GRID))
@@ -374,7 +401,7 @@ def nursery(door: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, _reap)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
-        job, files, _, _ = socket.recv_fds(door, 64, 2)
+        job, files, _, _ = socket.recv_fds(door, 64, 3)
         if not job:
             return
         child = os.fork()
@@ -392,7 +419,7 @@ def nursery(door: socket.socket) -> None:
 
 
 def check() -> dict[str, Any]:
-    """Version, what is missing, loaders that would open anything, where the library lies, and whether the jail has walls."""
+    """Version, missing kinds, loaders that would open anything, where the library comes from, and missing walls."""
     pyvips = open_libvips()
     version = [pyvips.version(part) for part in range(3)]
     opened = []
@@ -403,7 +430,8 @@ def check() -> dict[str, Any]:
         except pyvips.Error:
             continue
     return {
-        "version": version, "missing": missing(pyvips), "opened": opened, "foreign": foreign_library(), "walls": give_up_files_and_network(),
+        "version": version, "missing": missing(pyvips), "opened": opened, "foreign": foreign_library(),
+        "walls_missing": list(sandbox.enter()),
     }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from imgnom.community.images.queries import (
     visible_image,
     visible_images,
 )
+from imgnom.community.images.sandbox import missing_here as missing_walls
 from imgnom.community.images.take_in import (
     Taken,
     destroy_files,
@@ -43,7 +44,7 @@ from imgnom.policy.public import Actor
 __all__ = [
     "CHANGE_VISIBILITY", "WITHHELD", "CleanText", "Image", "NotAPicture", "PictureError", "PictureTooLarge", "ShownPicture", "Taken", "WrongDecoder",
     "WrongType", "anonymise_images", "change_words", "check_decoder", "count_for", "count_lookalikes", "dead_pictures", "delete_images", "delete_one",
-    "embed_of", "file_owners", "file_urls", "find_image", "hide_images", "keep_images", "keys_of_images",
+    "embed_of", "file_owners", "file_urls", "find_image", "hide_images", "keep_images", "keys_of_images", "missing_walls",
     "newest_public_picture", "page_url", "remove_by_staff", "see_again_as", "set_tags", "several_lines", "shown_picture", "sweep_orphans",
     "tags_of", "upload_file", "visible_image", "visible_images", "words_of", "zip_of",
 ]  # fmt: skip

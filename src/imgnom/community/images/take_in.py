@@ -1,12 +1,10 @@
-"""From uploaded bytes to a picture: sniff, strip, decode in the jail, seal, publish (A2.1).
+"""From uploaded bytes to a picture: sniff, rewrite and decode in the sandbox, seal, publish (A2.1).
 
 Nothing of the file as it came is ever written. Files are written first, under random names, and the row last, so a kill
 leaves only orphans, which the worker sweeps. Display sizes are made again from the sealed original where one is missing.
 """
 
 import secrets
-import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,10 +14,10 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from imgnom.community.images.decode import Made, decode
-from imgnom.community.images.errors import NotAPicture, OwnerGone, PictureTooLarge, WrongType
+from imgnom.community.images.errors import OwnerGone, PictureTooLarge, WrongType
 from imgnom.community.images.jail import FORMATS, SIZES
 from imgnom.community.images.models import Image, ImageTag, Tag
-from imgnom.community.images.strip import STRIP, Clean, NotThisFormat, TooMuch, sniff
+from imgnom.community.images.strip import STRIP, sniff
 from imgnom.custody.keys.public import compact
 from imgnom.custody.outbox.public import record_act
 from imgnom.custody.vault.public import destroy_file_keys, seal_file
@@ -27,7 +25,7 @@ from imgnom.policy.public import SYSTEM, Actor
 from imgnom.web.uploads import MAX_FILE_BYTES as MAX_BYTES
 
 __all__ = [
-    "MAX_BYTES", "SIZES", "Taken", "check_upload", "clean_of", "destroy_pictures", "erase_file", "files_of", "made_of", "media_path",
+    "MAX_BYTES", "SIZES", "Taken", "check_upload", "destroy_pictures", "erase_file", "files_of", "made_of", "media_path",
     "replace_file", "set_tags", "sweep_orphans", "upload_file",
 ]  # fmt: skip
 
@@ -76,33 +74,14 @@ def check_upload(content: bytes) -> str:
     return kind
 
 
-def clean_of(content: bytes, kind: str) -> Clean:
-    """The file without what travelled along. Raises NotAPicture."""
-    try:
-        return STRIP[kind](content)
-    except (NotThisFormat, TooMuch) as error:
-        raise NotAPicture(str(error)) from None
-    except (struct.error, IndexError):
-        raise NotAPicture("undecodable") from None
+def made_of(content: bytes, kind: str) -> Made:
+    """The file without what travelled along, and its display sizes. Raises NotAPicture, NoDecoder, Busy."""
+    return decode(content, kind)
 
 
-def made_of(clean: Clean, kind: str) -> Made:
-    """Its display sizes. Raises NotAPicture, NoDecoder, Busy."""
-    return decode(
-        [clean.seen] if clean.seen else clean.pieces, kind, has_foreign_colours=clean.has_foreign_colours, may_hide_words=clean.may_hide_words
-    )  # fmt: skip
-
-
-def _seal(token: str, pieces: Sequence[bytes | memoryview], *, now: datetime) -> None:
+def _seal(token: str, original: bytes | memoryview, *, now: datetime) -> None:
     with _new_file(media_path("originals", token)) as target:
-        seal_file(token, pieces, target, now=now)
-
-
-def _kept(clean: Clean, made: Made) -> tuple[Sequence[bytes | memoryview], tuple[str, ...]]:
-    """The original as it is kept, and the kinds of things that went."""
-    if made.redrawn:
-        return [made.redrawn], tuple(sorted(clean.removed | {"other"}))
-    return clean.pieces, tuple(sorted(clean.removed))
+        seal_file(token, [original], target, now=now)
 
 
 def upload_file(
@@ -119,19 +98,17 @@ def upload_file(
 ) -> Taken:
     """A picture stands in both sizes. Raises PictureTooLarge, WrongType, NotAPicture, NoDecoder, Busy, OwnerGone."""
     kind = check_upload(content)
-    clean = clean_of(content, kind)
-    made = made_of(clean, kind)
-    kept, removed = _kept(clean, made)
+    made = made_of(content, kind)
     token, public_id = secrets.token_hex(16), secrets.token_urlsafe(8)
-    _seal(token, kept, now=now)
+    _seal(token, made.original, now=now)
     for (size, shown_as), shown in made.files.items():
         with _new_file(media_path("derived", token, size, shown_as)) as target:
             target.write(shown)
     thumbnail, preview = made.sizes["thumbnail"], made.sizes["preview"]
     row = Image(
             public_id=public_id, author_id=by_member, title=title[:200], description=description[:5000], alt=alt[:1000], visibility=visibility,
-            format=kind, bytes=sum(map(len, kept)), width=made.width, height=made.height, frames=made.frames, thumbnail_width=thumbnail[0],
-            thumbnail_height=thumbnail[1], preview_width=preview[0], preview_height=preview[1], removed=list(removed), media_token=token,
+            format=kind, bytes=len(made.original), width=made.width, height=made.height, frames=made.frames, thumbnail_width=thumbnail[0],
+            thumbnail_height=thumbnail[1], preview_width=preview[0], preview_height=preview[1], removed=list(made.removed), media_token=token,
             placeholder=made.placeholder, lookalike=made.lookalike, created_at=now,
     )  # fmt: skip
     try:
@@ -148,7 +125,7 @@ def upload_file(
             raise
         destroy_files([row], now=now, by=SYSTEM, clause="A4.2")
         raise OwnerGone from None
-    return Taken(public_id, removed)
+    return Taken(public_id, made.removed)
 
 
 def set_tags(image: Image, text: str) -> None:

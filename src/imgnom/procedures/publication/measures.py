@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import get_hasher
 from django.db import connections
 
+from imgnom.community.images.public import missing_walls
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import last_turn
 from imgnom.custody.ledger.public import latest_checkpoint, witness_trouble
@@ -177,11 +178,29 @@ def _backups() -> Measure:
     return Measure(str(say(ko="백업", en="Backups")), str(words))
 
 
+def picture_reader(missing: tuple[str, ...]) -> Measure:
+    """The sandbox in which uploaded files are opened, and what this kernel lacks for it."""
+    title = str(say(ko="사진 읽기", en="Reading pictures"))
+    if missing:
+        lacking = ", ".join(missing)
+        words = say(
+            ko=f"올린 파일은 따로 떨어진 프로세스에서 자원을 제한해 읽습니다. 이 서버의 커널에는 다음 보호 장치가 없습니다: {lacking}.",
+            en=f"Uploaded files are read in a separate process with limited resources. This server's kernel lacks: {lacking}.",
+        )
+        return Measure(title, str(words), is_kept=False)
+    words = say(
+        ko="올린 파일은 파일, 네트워크, 다른 프로세스에 접근할 수 없는 격리된 프로세스에서 읽습니다(seccomp, Landlock).",
+        en="Uploaded files are read in a sandboxed process that cannot reach files, the network or other processes (seccomp, Landlock).",
+    )  # fmt: skip
+    return Measure(title, str(words))
+
+
 def measures_in_force(*, now: datetime) -> tuple[Measure, ...]:
     """What is bad stands first."""
 
     def each() -> Iterator[Measure]:
         yield from (_connection(), _keyring(), _separation(), _sealing(), _turn(now), _passwords())
         yield from (_durability(), _outside(), _staff(), _ledger(now), _backups())
+        yield picture_reader(missing_walls())
 
     return tuple(sorted(each(), key=lambda measure: measure.is_kept))

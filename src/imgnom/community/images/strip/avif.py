@@ -22,7 +22,11 @@ _MUST_KNOW = {b"a1op", b"lsel"}
 _PLAIN_NAMES = {b"", b"Color", b"Alpha"}
 # The tables may say more than the file holds: what they cost is limited by number, not by length.
 _MOST_ITEMS, _MOST_TILES, _MOST_BOXES, _MOST_ENTRIES = 2000, 256, 4000, 20_000
+# A picture needs about ten properties; what is said a second time about one item is not looked at.
+_MOST_PROPERTIES, _MOST_PROPERTIES_OF_AN_ITEM = 4000, 64
 _SHARED_BYTES = 4 * 1024 * 1024
+# The name of an auxiliary picture ends sooner.
+_NAME_BYTES = 64
 
 
 def family(data: bytes) -> str:
@@ -47,7 +51,7 @@ class _Item:
     content_type: bytes = b""
     extents: list[tuple[int, int]] | None = None
     in_idat: bool = False
-    properties: list[tuple[bool, int]] = field(default_factory=list)
+    properties: dict[int, bool] = field(default_factory=dict)  # place of each, and whether it has to be understood
     points_to: dict[bytes, list[int]] = field(default_factory=dict)
 
 
@@ -127,11 +131,18 @@ class _Avif:
         self.read_places(*parts[b"iloc"])
         for kind, a, b in _boxes(self.data, *parts[b"iprp"]):
             if kind == b"ipco":
-                self.properties = [(name, self.data[c:d]) for name, c, d in _boxes(self.data, a, b)]
+                self.read_properties(a, b)
             elif kind == b"ipma":
                 self.read_owners(a)
         if b"iref" in parts:
             self.read_references(*parts[b"iref"])
+
+    def read_properties(self, start: int, end: int) -> None:
+        """Numbered through all of their boxes."""
+        for kind, a, b in _boxes(self.data, start, end):
+            self.properties.append((kind, self.data[a:b]))
+            if len(self.properties) > _MOST_PROPERTIES:
+                raise TooMuch("bomb")
 
     def number(self, at: int, length: int) -> int:
         if at + length > len(self.data):
@@ -196,7 +207,10 @@ class _Avif:
                 at += 2 if is_long else 1
                 top = 15 if is_long else 7
                 if item is not None:
-                    item.properties.append((bool(value >> top), (value & (1 << top) - 1) - 1))
+                    place = (value & (1 << top) - 1) - 1
+                    item.properties[place] = item.properties.get(place, False) or bool(value >> top)
+            if item is not None and len(item.properties) > _MOST_PROPERTIES_OF_AN_ITEM:
+                raise TooMuch("bomb")
 
     def read_references(self, start: int, end: int) -> None:
         wide = 4 if self.data[start] else 2
@@ -223,7 +237,7 @@ class _Avif:
 
     def properties_of(self, item: _Item) -> list[tuple[bytes, bytes]]:
         found = []
-        for is_essential, place in item.properties:
+        for place, is_essential in item.properties.items():
             if 0 <= place < len(self.properties):
                 kind, body = self.properties[place]
                 if is_essential and kind not in _LENGTHS and kind not in (b"colr", b"pixi", b"auxC", *_MUST_KNOW):
@@ -275,7 +289,8 @@ class _Writer:
 
     def is_alpha(self, item: _Item) -> bool:
         return any(
-            kind == b"auxC" and body[4:].split(b"\0")[0] in _ALPHA for kind, body in self.avif.properties_of(item)
+            kind == b"auxC" and body[4 : 4 + _NAME_BYTES].partition(b"\0")[0] in _ALPHA
+            for kind, body in self.avif.properties_of(item)
         )
 
     def lay(self, number: int, *, is_main: bool) -> tuple[int, int]:
@@ -345,19 +360,22 @@ class _Writer:
         raise NotThisFormat("undecodable")
 
     def read_colours(self, item: _Item, head: Head) -> None:
-        """From the picture; where it says nothing, from its first tile; where that says nothing, from what is coded."""
+        """From the picture; where it says nothing, from its first tile; where that says nothing, from what is coded.
+
+        Of numbers and of profiles the first counts. A profile is read once for a file: reading one may cost as much as its length.
+        """
         said = self.avif.properties_of(item)
         if item.kind == b"grid" and not any(kind == b"colr" for kind, _ in said):
             said = self.avif.properties_of(self.item(item.points_to[b"dimg"][0]))
         has_profile, colours = False, head.colours
         for kind, body in said:
-            if kind == b"colr" and body[:4] == b"nclx" and len(body) >= 11:
+            if kind == b"colr" and body[:4] == b"nclx" and len(body) >= 11 and not self.nclx:
                 primaries, curve, matrix = struct.unpack_from(">HHH", body, 4)
                 if max(primaries, curve, matrix) > 255:
                     raise NotThisFormat("undecodable")
                 self.nclx = body[:10] + bytes([body[10] & 0x80])
                 colours = (primaries, curve, matrix)
-            elif kind == b"colr" and body[:4] in (b"prof", b"rICC"):
+            elif kind == b"colr" and body[:4] in (b"prof", b"rICC") and not has_profile:
                 has_profile, self.profile = True, icc.rebuild(body[4:])
         if self.profile and self.profile.space != ("GRAY" if head.is_grey else "RGB"):
             self.profile = None

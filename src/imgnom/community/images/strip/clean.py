@@ -7,7 +7,7 @@ TooMuch         "too-many-pixels", "too-much-room" or "bomb": refused before any
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from imgnom.community.images.jail import (
+from imgnom.community.images.limits import (
     MAX_FRAMES,
     MAX_PIXELS,
     MAX_PIXELS_AVIF,

@@ -10,9 +10,12 @@ import struct
 from dataclasses import dataclass
 
 MAX_BYTES = 4 * 1024 * 1024
-_TAGS = (
-    "wtpt", "chad", "rXYZ", "gXYZ", "bXYZ", "rTRC", "gTRC", "bTRC", "kTRC", "A2B0", "A2B1", "A2B2",
-)  # fmt: skip
+_NUMBERS, _MATRIX, _CURVE, _LOOKUP = (b"XYZ ",), (b"sf32",), (b"curv", b"para"), (b"mft1", b"mft2", b"mAB ")
+# The tags that colours are computed from, and the types of element that each may have.
+_TAGS = {
+    "wtpt": _NUMBERS, "chad": _MATRIX, "rXYZ": _NUMBERS, "gXYZ": _NUMBERS, "bXYZ": _NUMBERS, "rTRC": _CURVE, "gTRC": _CURVE,
+    "bTRC": _CURVE, "kTRC": _CURVE, "A2B0": _LOOKUP, "A2B1": _LOOKUP, "A2B2": _LOOKUP,
+}  # fmt: skip
 _SPACES = (b"RGB ", b"GRAY", b"CMYK")
 _CLASSES = (b"mntr", b"scnr", b"prtr", b"spac")
 _PARAMETERS = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}
@@ -37,7 +40,7 @@ def rebuild(profile: bytes) -> Profile | None:
     """The profile from its numbers alone; None where it does not hold together."""
     try:
         return _rebuild(profile)
-    except (Broken, struct.error, IndexError, ZeroDivisionError, OverflowError):
+    except (ValueError, struct.error, LookupError, ArithmeticError, TypeError):
         return None
 
 
@@ -52,7 +55,7 @@ def _rebuild(profile: bytes) -> Profile:
         name, offset, length = struct.unpack_from(">4sII", profile, 132 + 12 * number)
         tag = name.decode("latin-1")
         if tag in _TAGS and tag not in tags:
-            if offset + length > len(profile):
+            if offset + length > len(profile) or profile[offset : offset + 4] not in _TAGS[tag]:
                 raise Broken
             tags[tag] = _element(profile[offset : offset + length])
     if not _can_compute(tags, space):

@@ -8,7 +8,7 @@ import re
 import struct
 from dataclasses import dataclass, field
 
-from imgnom.community.images.jail import MAX_PIXELS
+from imgnom.community.images.limits import MAX_PIXELS
 from imgnom.community.images.strip import exif, icc
 from imgnom.community.images.strip.clean import MAX_PIECES, Clean, NotThisFormat, TooMuch, ensure_size
 from imgnom.community.images.strip.text_in import reads_like_text

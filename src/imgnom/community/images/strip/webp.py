@@ -33,11 +33,11 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 def _still_size(kind: bytes, body: bytes) -> tuple[int, int]:
     """Width and height from the head of the coded pixels."""
     if kind == b"VP8 ":
-        if body[3:6] != b"\x9d\x01\x2a":
+        if body[3:6] != b"\x9d\x01\x2a" or len(body) < 10:
             raise NotThisFormat("undecodable")
         width, height = struct.unpack_from("<HH", body, 6)
         return width & 0x3FFF, height & 0x3FFF
-    if body[:1] != b"\x2f":
+    if body[:1] != b"\x2f" or len(body) < 5:
         raise NotThisFormat("undecodable")
     bits = struct.unpack_from("<I", body, 1)[0]
     return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
@@ -55,6 +55,7 @@ class _WebP:
         self.removed: set[str] = set()
         self.orientation = 1
         self.profile: icc.Profile | None = None
+        self.has_profile = False
         self.canvas: bytes | None = None
         self.animation: bytes | None = None
         self.alpha: bytes | None = None
@@ -80,7 +81,9 @@ class _WebP:
         elif kind == b"ALPH" and self.alpha is None:
             self.alpha = body
         elif kind == b"ICCP":
-            self.profile = self.profile or icc.rebuild(body)
+            # The first alone: a broken one says no more when it comes again.
+            self.profile = self.profile if self.has_profile else icc.rebuild(body)
+            self.has_profile = True
         elif kind == b"EXIF":
             self.orientation, kinds = exif.read_exif(body.removeprefix(exif.HEAD))
             self.removed |= kinds
