@@ -175,5 +175,5 @@ def test_optional_tls_is_used_where_offered_and_clear_elsewhere(
     with _server(plain, authenticator=plain.check, auth_required=True, auth_require_tls=False) as port:
         _mail_to(monkeypatch, f"smtp://{LOGIN}@127.0.0.1:{port}?tls=optional")
         assert deliver_mail(now=now) == 1
-        assert _doctor_row() == (True, f"127.0.0.1:{port}: mail may go in clear (tls=optional)")
+        assert _doctor_row() == (False, f"127.0.0.1:{port}: mail may go in clear (tls=optional)")
     assert plain.users == [USER]

@@ -116,7 +116,9 @@ def test_doctor_and_safety_measures_name_missing_walls(
 ) -> None:
     facts = check_decoder() | {"walls_missing": list(lacking)}
     monkeypatch.setattr(doctor, "check_decoder", lambda: facts)
-    words = next(row["words"] for row in doctor.decoder_findings() if row["what"] == "picture sandbox")
+    words = next(
+        line.words for line in doctor.decoder_lines() if line.what == "picture sandbox" and line.state == "warning"
+    )
     assert all(wall in words for wall in lacking)
     measure = picture_reader(lacking)
     assert not measure.is_kept

@@ -141,15 +141,11 @@ def _check(args: argparse.Namespace) -> int:
 
 def _doctor(args: argparse.Namespace) -> int:
     _start_django()
-    from imgnom.site.doctor import examine
+    from imgnom.site.doctor import examine, report_words
 
     report = examine()
-    _print(
-        report,
-        as_json=args.json,
-        words=lambda r: "\n".join(f"{'ok ' if x['ok'] else 'BAD'} {x['what']}: {x['words']}" for x in r["findings"]),
-    )
-    return 0 if report["ok"] else 1
+    _print(report, as_json=args.json, words=report_words)
+    return 1 if report["state"] == "failure" else 0
 
 
 def _database(args: argparse.Namespace) -> int:

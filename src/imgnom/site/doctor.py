@@ -1,8 +1,24 @@
-"""`imgnom doctor`: what this installation has and lacks."""
+"""`imgnom doctor`: what this installation has and lacks. It looks and changes nothing.
+
+Each line is ok, a warning or a failure. A failure is something that is broken or breaks a promise: exit status 1. A
+warning is something that an operator must know of and may have chosen: exit status 0, but the report is not ok. What
+cannot be looked at is a failure, never ok.
+
+To add a check, write a function without arguments that yields lines and add it to CHECKS:
+
+    def _clock() -> Iterator[Line]:
+        yield failure("clock", jump_line()) if jumped() else ok("clock", "has not jumped")
+
+`what` is a short name that programs may search for; `words` is one sentence that says what to do, without personal
+values. The JSON is {"state", "ok", "findings": [{"what", "state", "ok", "words"}]}; `ok` is true only for the state ok.
+"""
 
 import sqlite3
 import sys
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -13,118 +29,241 @@ from imgnom.community.members.public import mail_server_trouble
 from imgnom.custody.in_force import policy_in_force, trouble
 from imgnom.custody.keys.public import KeysError, check_keyring, copy_status
 from imgnom.custody.ledger.public import witness_trouble
-from imgnom.site.backup.last import backup_trouble, last_backup
+from imgnom.site.backup.last import LATE_AFTER, backup_trouble, last_backup
 from imgnom.site.clock import now
 from imgnom.site.database_roles import role_faults, roles_are_asked_for
+from imgnom.site.home import made_at
+from imgnom.site.jump import jump_line, jumped
+from imgnom.web.beat import LATE_AFTER as WORK_LATE_AFTER
+from imgnom.web.beat import read_beat
 from imgnom.web.mail_server import parse_mail_server
 from imgnom.web.room import MIB, Room, rooms
 
+State = Literal["ok", "warning", "failure"]
+STATES: tuple[State, ...] = ("ok", "warning", "failure")
+# The worker shows itself twice a second; a round that destroys much may take minutes.
+WORKER_QUIET_AFTER = timedelta(minutes=10)
 
-def decoder_findings() -> list[dict[str, Any]]:
+
+@dataclass(frozen=True)
+class Line:
+    what: str
+    state: State
+    words: str
+
+
+def ok(what: str, words: str) -> Line:
+    return Line(what, "ok", words)
+
+
+def warning(what: str, words: str) -> Line:
+    return Line(what, "warning", words)
+
+
+def failure(what: str, words: str) -> Line:
+    return Line(what, "failure", words)
+
+
+def _judged(what: str, problem: str, words: str) -> Line:
+    return failure(what, problem) if problem else ok(what, words)
+
+
+# ── what it runs on ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _python() -> Iterator[Line]:
+    yield Line("Python", "ok" if sys.version_info >= (3, 12) else "failure", sys.version.split()[0])
+    yield Line("SQLite", "ok" if sqlite3.sqlite_version_info >= (3, 37) else "failure", sqlite3.sqlite_version)
+
+
+def decoder_lines() -> Iterator[Line]:
     """libvips, and the walls around the process that opens pictures."""
     try:
         facts = check_decoder()
     except WrongDecoder as error:
-        return [{"what": "libvips", "ok": False, "words": str(error)}]
-    missing = facts["walls_missing"]
-    words = (
-        f"this kernel lacks {', '.join(missing)}: see docs/limits.md, The decoder"
-        if missing
-        else "seccomp and Landlock refuse files, sockets, signals, processes and programs"
-    )
-    return [
-        {"what": "libvips", "ok": True, "words": ".".join(map(str, facts["version"]))},
-        {"what": "picture sandbox", "ok": True, "words": words},
-    ]
+        yield failure("libvips", str(error))
+        return
+    yield ok("libvips", ".".join(map(str, facts["version"])))
+    if missing := facts["walls_missing"]:
+        yield warning("picture sandbox", f"this kernel lacks {', '.join(missing)}: see docs/limits.md, The decoder")
+    else:
+        yield ok("picture sandbox", "seccomp and Landlock refuse files, sockets, signals, processes and programs")
+
+
+def _disks() -> Iterator[Line]:
+    found = rooms()
+    if not found:
+        yield failure("disk", "the folders of this site cannot be looked at")
+    yield from map(_room, found)
+
+
+def _room(room: Room) -> Line:
+    """Whether the disk can still take what comes (F6)."""
+    words = f"{room.free_bytes // MIB} MiB free, {room.reserve_bytes // MIB} MiB in reserve"
+    if room.is_short:
+        words += "; nothing new is taken until there is room again, reading and leaving go on"
+    return failure(f"disk of {room.folder}", words) if room.is_short else ok(f"disk of {room.folder}", words)
+
+
+# ── what it says and promises ────────────────────────────────────────────────────────────────────────────
+
+
+def _policy() -> Iterator[Line]:
+    policy = policy_in_force()
+    yield _judged("policy", trouble(), f"{policy.id} {policy.digest[:12]}")
+    yield ok("mode", settings.IMGNOM.mode)
 
 
 # Nobody can own these (RFC 2606).
 NOBODYS = (".example", ".invalid", ".test", ".localhost", "example.com", "example.net", "example.org")
 
 
-def _addresses() -> list[dict[str, Any]]:
-    """Where people are told to write. It is told and blamed on nobody: the policy file is the operator's to change."""
+def _addresses() -> Iterator[Line]:
+    """Where people are told to write."""
     if trouble():
-        return []
+        return
     policy = policy_in_force()
     reached = dict.fromkeys(str(one) for one in (policy.operator["contact"].en, policy.officer["email"].en))
     empty = [address for address in reached if address.casefold().endswith(NOBODYS)]
-    words = (
-        f"{', '.join(empty)} in the policy is an example: nobody gets what people write there"
-        if empty
-        else ", ".join(reached)
-    )
-    return [{"what": "addresses", "ok": True, "words": words}]
+    if empty:
+        yield warning(
+            "addresses", f"{', '.join(empty)} in the policy is an example: nobody gets what people write there"
+        )
+    else:
+        yield ok("addresses", ", ".join(reached))
 
 
-def _backup() -> list[dict[str, Any]]:
-    """A backup that was asked for once must go on, and the copy of the keys with it (F19)."""
+# ── keys, copies, evidence ───────────────────────────────────────────────────────────────────────────────
+
+
+def _keyring() -> Iterator[Line]:
+    try:
+        check_keyring()
+    except KeysError as error:
+        yield failure("keyring", str(error))
+        return
+    except DatabaseError:
+        yield failure("keyring", "there is no site here yet; imgnom serve makes one")
+        return
+    yield ok("keyring", "complete and ours")
+    environment = settings.IMGNOM
+    if environment.keyring.is_relative_to(environment.home):
+        yield warning(
+            "place of the keys", "inside the home, as in every demo: a copy of the data carries the keys along"
+        )
+    elif environment.keyring.stat().st_dev == environment.home.stat().st_dev:
+        yield warning("place of the keys", "on the same disk as the data: whoever gets the disk has both")
+    else:
+        yield ok("place of the keys", "on another disk than the data")
+
+
+def _backup() -> Iterator[Line]:
+    """A backup that was made once must go on, and the copy of the keys with it (F19)."""
     try:
         copy = copy_status()
     except DatabaseError:  # no site yet
-        return []
-    last, trouble = last_backup(), backup_trouble(now=now())
-    words = trouble or (f"{last.folder.name}, made at {last.at.isoformat()}" if last else "none was ever made here")
-    found = [{"what": "backup", "ok": not trouble, "words": words}]
+        return
+    last, problem = last_backup(), backup_trouble(now=now())
+    if last is None and not problem:
+        yield _never_backed_up()
+    else:
+        yield _judged("backup", problem, f"{last.folder.name}, made at {last.at.isoformat()}" if last else "")
     if copy["folder"]:
-        problem = str(copy["problem"])
-        found.append({"what": "copy of the keys", "ok": not problem, "words": problem or str(copy["folder"])})
-    return found
+        yield _judged("copy of the keys", str(copy["problem"]), str(copy["folder"]))
 
 
-def _mail_server() -> list[dict[str, Any]]:
+def _never_backed_up() -> Line:
+    """A site of today may wait for its first backup; one that is older and real is in danger."""
+    words = "none was ever made here: imgnom backup DIR --keys DIR2"
+    began = made_at(settings.IMGNOM.home)
+    is_old = began is None or now() - began > LATE_AFTER
+    return failure("backup", words) if is_old and not settings.IMGNOM.is_toy else warning("backup", words)
+
+
+def _witness() -> Iterator[Line]:
+    if settings.IMGNOM.witness:
+        yield _judged("witness", witness_trouble(now=now()), "sees the ledger")
+    else:
+        yield warning("witness", "none: nobody outside would see that the ledger was cut. Set IMGNOM_WITNESS")
+
+
+def _mail() -> Iterator[Line]:
     """Whether mail can be handed over as IMGNOM_MAIL_URL says; the server is greeted, and nothing is sent."""
     if urlsplit(settings.IMGNOM.mail_url).scheme == "file":
-        return []
+        yield warning("mail", "is written to files and reaches nobody: set IMGNOM_MAIL_URL=smtp://…")
+        return
     server, problem = parse_mail_server(settings.IMGNOM.mail_url), mail_server_trouble()
-    words = "mail may go in clear (tls=optional)" if server.may_be_clear else "encrypted, certificate verified"
-    return [{"what": "mail server", "ok": not problem, "words": f"{server.shown}: {problem or words}"}]
+    if server.may_be_clear and not problem:
+        yield warning("mail server", f"{server.shown}: mail may go in clear (tls=optional)")
+    else:
+        yield _judged(
+            "mail server", problem and f"{server.shown}: {problem}", f"{server.shown}: encrypted, certificate verified"
+        )
 
 
-def _roles() -> list[dict[str, Any]]:
-    """Whether each store on PostgreSQL is reached with no more rights than needed; a toy is told, and not blamed."""
+# ── what works for it ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _worker() -> Iterator[Line]:
+    beat, at = read_beat(), now()
+    if beat is None:
+        yield warning("worker", "none has run here yet: nothing is sent, destroyed or checked")
+    elif at - beat.done_at > WORK_LATE_AFTER:
+        yield failure("worker", f"what was due has not been finished since {beat.done_at.isoformat()}")
+    elif at - beat.alive_at > WORKER_QUIET_AFTER:
+        yield warning("worker", f"last seen at {beat.alive_at.isoformat()}: is the site being served?")
+    else:
+        yield ok("worker", f"seen at {beat.alive_at.isoformat()}")
+
+
+def _clock() -> Iterator[Line]:
+    yield failure("clock", jump_line()) if jumped() else ok("clock", "has not jumped")
+
+
+def _roles() -> Iterator[Line]:
+    """Whether each store on PostgreSQL is reached with no more rights than needed; a toy is warned only."""
     faults = role_faults()
-    lines = [
-        {"what": f"roles, {fault.store}", "ok": not roles_are_asked_for(), "words": fault.words} for fault in faults
-    ]
-    if not lines and any(connections[alias].vendor == "postgresql" for alias in connections):
-        lines = [{"what": "roles", "ok": True, "words": "each store has its own, and the web server lesser ones"}]
-    return lines
+    judge = failure if roles_are_asked_for() else warning
+    yield from (judge(f"roles, {fault.store}", fault.words) for fault in faults)
+    if not faults and any(connections[alias].vendor == "postgresql" for alias in connections):
+        yield ok("roles", "each store has its own, and the web server lesser ones")
 
 
-def _room(room: Room) -> dict[str, Any]:
-    """Whether the disk can still take what comes (F6)."""
-    words = f"{room.free_bytes // MIB} MiB free, {room.reserve_bytes // MIB} MiB in reserve"
-    if room.is_short:
-        words += "; nothing new is taken until there is room again, reading and leaving go on"
-    return {"what": f"disk of {room.folder}", "ok": not room.is_short, "words": words}
+CHECKS: tuple[Callable[[], Iterable[Line]], ...] = (
+    _python,
+    decoder_lines,
+    _policy,
+    _addresses,
+    _keyring,
+    _disks,
+    _backup,
+    _witness,
+    _mail,
+    _worker,
+    _clock,
+    _roles,
+)
+
+
+def _carried_out(check: Callable[[], Iterable[Line]]) -> list[Line]:
+    try:
+        return list(check())
+    except Exception as error:  # noqa: BLE001 - one check that breaks hides no other, and is not ok
+        return [failure(check.__name__.strip("_"), f"cannot be looked at ({type(error).__name__})")]
 
 
 def examine() -> dict[str, Any]:
+    lines = [line for check in CHECKS for line in _carried_out(check)]
+    worst = max((line.state for line in lines), key=STATES.index)
     findings = [
-        {"what": "Python", "ok": sys.version_info >= (3, 12), "words": sys.version.split()[0]},
-        {"what": "SQLite", "ok": sqlite3.sqlite_version_info >= (3, 37), "words": sqlite3.sqlite_version},
-        *decoder_findings(),
-        {
-            "what": "policy",
-            "ok": not trouble(),
-            "words": trouble() or f"{policy_in_force().id} {policy_in_force().digest[:12]}",
-        },
-        {"what": "mode", "ok": True, "words": settings.IMGNOM.mode},
-        *_addresses(),
+        {"what": line.what, "state": line.state, "ok": line.state == "ok", "words": line.words} for line in lines
     ]
-    try:
-        check_keyring()
-        findings.append({"what": "keyring", "ok": True, "words": "complete and ours"})
-    except KeysError as error:
-        findings.append({"what": "keyring", "ok": False, "words": str(error)})
-    except DatabaseError:
-        findings.append({"what": "keyring", "ok": False, "words": "there is no site here yet; imgnom serve makes one"})
-    findings += [_room(room) for room in rooms()]
-    findings += _backup()
-    findings += _mail_server()
-    if settings.IMGNOM.witness:
-        trouble_told = witness_trouble(now=now())
-        findings.append({"what": "witness", "ok": not trouble_told, "words": trouble_told or "sees the ledger"})
-    findings += _roles()
-    return {"ok": all(row["ok"] for row in findings), "findings": findings}
+    return {"state": worst, "ok": worst == "ok", "findings": findings}
+
+
+def report_words(report: dict[str, Any]) -> str:
+    """One line each, and how many there are of each state."""
+    states = [row["state"] for row in report["findings"]]
+    lines = [f"{row['state']:<8}{row['what']}: {row['words']}" for row in report["findings"]]
+    told = ", ".join(f"{states.count(state)} {state}" for state in STATES if state in states)
+    return "\n".join([*lines, f"in all: {told}"])

@@ -4,6 +4,7 @@ A real site's home and keyring are never opened by demo or rehearsal, where ever
 anybody; and nobody's real data grows in what was a toy.
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from imgnom.site.environment import Environment, EnvironmentError_
@@ -23,6 +24,14 @@ def _claim(folder: Path, variable: str, kind: str) -> None:
             "toy": f"{variable}: {folder} was made by a demo or a rehearsal; a real site begins in a folder of its own.",
         }
         raise EnvironmentError_(words.get(found, f"{mark} is not ours: it must say real or toy."))
+
+
+def made_at(folder: Path) -> datetime | None:
+    """When a site first claimed this folder; None where none did."""
+    try:
+        return datetime.fromtimestamp((folder / MARK).stat().st_mtime, tz=UTC)
+    except OSError:
+        return None
 
 
 def prepare_home(environment: Environment) -> None:
