@@ -1,5 +1,6 @@
 """Rules of A1.1: IDs, nicknames, passwords, and the mailbox behind an address."""
 
+from dataclasses import replace
 from importlib.resources import files as files_of
 
 import pytest
@@ -9,6 +10,8 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from imgnom.community.members.rules import check_nickname, check_password, check_username, nickname_key
 from imgnom.custody.guard.public import canonical_email
+from imgnom.custody.in_force import policy_in_force
+from imgnom.policy.public import Text
 
 pytestmark = pytest.mark.clause("A1.1")
 
@@ -73,6 +76,43 @@ def test_names_that_people_really_have_are_taken(name: str) -> None:
 def test_names_that_hide_mix_or_speak_for_the_staff_are_refused(name: str) -> None:
     with pytest.raises(ValidationError):
         check_nickname(name)
+
+
+SPEAKS = (
+    "admin1", "관리자님", "official imgnom", "게시물 담당", "감사자", "운영 주체", "탈퇴한 회원", "탈퇴회원 3", "former member", "deleted user", "Withdrawn member", "anonymous", "익명", "privacy officer",
+    "auditor", "operator", "guardian", "notice", "법정대리인", "보호책임자", "개인정보 담당", "운영ㅈㅏ", "ㅇㅜㄴㅇㅕㅇㅈㅏ", "ㄱㅗㅏㄴㄹㅣ자", "ᴀᴅᴍɪɴ", "🅰🅳🅼🅸🅽", "🇦🇩🇲🇮🇳", "𝓪𝓭𝓶𝓲𝓷", "ⓐⓓⓜⓘⓝ", "4dm1n", "aclmin", "adrnin", "addmin", "5taff", "supp0rt7",
+    "SiteStaff", "supportteam", "관★리★자", "(관리자)", "관리리자", "管理者", "운영者", "m0der4tor", "moderator-3fa2b1", "공지봇", "공식계정", "시스템 관리", "공 지", "익*명", "The System", "vvebmaster", "알 수 없는 회원", "somebody who left",
+)  # fmt: skip
+ORDINARY = (
+    "관리의달인", "감사합니다", "공지철", "알림이", "시스템키친", "공식덕후", "윤영자", "관리비", "보호수", "안내견", "운영장군", "관리장", "익명성", "퇴계원", "책임감", "방문자", "ecosystem", "rootbeer", "admiral", "badminton", "supporter",
+    "Staffordshire", "unofficial", "systematic", "guardians", "modern", "model", "noticeable", "anonymouse", "realmadrid", "teamwork", "Imogen", "Madmax", "starfish",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPEAKS)
+def test_nickname_like_a_label_of_the_site_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="운영진"):
+        check_nickname(name)
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_ordinary_nickname_with_reserved_letters_inside_is_taken(name: str) -> None:
+    assert check_nickname(name) == name
+
+
+def test_labels_of_a_custom_policy_are_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = policy_in_force()
+    keeper = replace(policy.roles["moderator"], id="keeper", label=Text("문지기", "Gatekeeper"))
+    operator = policy.operator | {"name": Text("달빛사진관", "The Moonlight Studio")}
+    custom = replace(policy, roles=policy.roles | {"keeper": keeper}, operator=operator)
+    for name in ("문지기", "문지기님", "g4tekeeper", "moonlight studio", "달빛 사진관"):
+        assert check_nickname(name)
+    monkeypatch.setattr("imgnom.community.members.reserved.policy_in_force", lambda: custom)
+    for name in ("문지기", "문지기님", "g4tekeeper", "Moonlight.Studio", "달빛 사진관"):
+        with pytest.raises(ValidationError):
+            check_nickname(name)
+    for name in ("달빛", "골문지기", "moonlight"):
+        assert check_nickname(name)
 
 
 @pytest.mark.parametrize(

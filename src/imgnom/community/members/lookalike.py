@@ -2,6 +2,9 @@
 
 A skeleton is made by NFKC, case folding, NFD and one stand-in for each class of look-alikes; marks, blanks and dots
 fall away. Names may hold one script beside Latin, or Latin with Hangul, Han or kana: what people really write.
+
+The table is the standard's own data, cut to what is left after NFKC and case folding. Packages that carry the same data
+(confusable-homoglyphs, confusables) make no skeleton and are no newer, so none is installed for it.
 """
 
 import re
@@ -45,9 +48,88 @@ def skeleton(name: str) -> str:
     return re.sub(r"[\s._\-·~'\"!*]+", "", unicodedata.normalize("NFC", alike))
 
 
+# For the names of the staff only, where a digit for a letter is read as that letter.
+_DIGITS = str.maketrans("3457$", "easts")
+_HANJA = str.maketrans("者員人", "자원인")
+_NAMED = re.compile(
+    "(?:LATIN LETTER SMALL CAPITAL|(?:NEGATIVE |CROSSED NEGATIVE |RAISED )?(?:SQUARED|CIRCLED) LATIN (?:CAPITAL|SMALL) LETTER"
+    "|REGIONAL INDICATOR SYMBOL LETTER|TAG LATIN (?:CAPITAL|SMALL) LETTER) ([A-Z])"
+)
+_FIRSTS = [
+    "ᄀ",
+    "ᄁ",
+    "ᄀᄉ",
+    "ᄂ",
+    "ᄂᄌ",
+    "ᄂᄒ",
+    "ᄃ",
+    "ᄅ",
+    "ᄅᄀ",
+    "ᄅᄆ",
+    "ᄅᄇ",
+    "ᄅᄉ",
+    "ᄅᄐ",
+    "ᄅᄑ",
+    "ᄅᄒ",
+    "ᄆ",
+    "ᄇ",
+    "ᄇᄉ",
+    "ᄉ",
+    "ᄊ",
+    "ᄋ",
+    "ᄌ",
+    "ᄎ",
+    "ᄏ",
+    "ᄐ",
+    "ᄑ",
+    "ᄒ",
+]
+_PIECES = {0x11A8 + number: first for number, first in enumerate(_FIRSTS)}
+_PIECES |= {0x116A: "ᅩᅡ", 0x116B: "ᅩᅢ", 0x116C: "ᅩᅵ", 0x116F: "ᅮᅥ", 0x1170: "ᅮᅦ", 0x1171: "ᅮᅵ", 0x1174: "ᅳᅵ"}
+_DOUBLED = {0x1101: "ᄀᄀ", 0x1104: "ᄃᄃ", 0x1108: "ᄇᄇ", 0x110A: "ᄉᄉ", 0x110D: "ᄌᄌ"}
+
+
+def _named_letter(char: str) -> str:
+    """A letter that Unicode draws otherwise and does not fold, as ᴀ and 🅰."""
+    found = _NAMED.fullmatch(unicodedata.name(char, "")) if ord(char) > 0x7F else None
+    return found[1].casefold() if found else char
+
+
 def stroke(name: str) -> str:
-    """A coarser skeleton, for names of the staff only: the strokes i, l and 1 are one."""
-    return re.sub(r"[il|1]", "l", skeleton(name))
+    """A coarser skeleton, for names of the staff only: the strokes i, l and 1 are one, digits are the letters they
+    look like, `cl` is d and `vv` is w.
+    """
+    alike = skeleton("".join(map(_named_letter, name))).translate(_DIGITS).translate(_HANJA)
+    return re.sub(r"[il|1]", "l", alike.replace("cl", "d").replace("vv", "w"))
+
+
+def letters_of(name: str) -> str:
+    """Without whatever is neither letter nor digit: stars between the letters hide no word."""
+    bare = unicodedata.normalize("NFKC", name)
+    return "".join(char for char in bare if char.isalnum() or _named_letter(char) != char)
+
+
+def syllables_of(name: str) -> str:
+    """The letters of a name as they are written, whole syllables of Hangul among them."""
+    return letters_of(name).translate(_HANJA)
+
+
+def words_of(name: str) -> tuple[list[str], ...]:
+    """The words of a name as blanks and signs part them, then without digits at their ends, then parted by digits too."""
+    bare = "".join(char for char in unicodedata.normalize("NFKC", name) if _is_bare(char))
+    words = [word for word in re.split(r"[\W_]+", bare) if word]
+    trimmed = [word.strip("0123456789") for word in words]
+    return words, [word for word in trimmed if word], [word for word in re.split(r"[\W\d_]+", bare) if word]
+
+
+def has_loose_jamo(name: str) -> bool:
+    """Whether letters of Hangul stand in it that form no syllable."""
+    return any(0x1100 <= ord(char) <= 0x11FF for char in unicodedata.normalize("NFKC", name))
+
+
+def jamo(text: str) -> str:
+    """Hangul as a row of single letters, so that ㅇㅜㄴ and 운 are the same."""
+    return unicodedata.normalize("NFD", text).translate(_PIECES).translate(_DOUBLED)
 
 
 def _script(char: str) -> str | None:

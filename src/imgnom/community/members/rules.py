@@ -12,16 +12,11 @@ from django.core.exceptions import ValidationError
 
 from imgnom.community.members.leaked import is_leaked
 from imgnom.community.members.lookalike import hides_something, mixes_scripts, skeleton, stroke
+from imgnom.community.members.reserved import SPEAKING, WORDS, reserved_word_in
 from imgnom.web.words import say
 
 MIN_PASSWORD, MAX_PASSWORD = 8, 128
 MAX_KEY = 160
-# Anywhere in a name these speak for the site; the others only as a word of their own ("groot" is no root).
-SPEAKING = ("admin", "imgnom", "moderator", "운영자", "운영진", "운영팀", "운영실", "관리자", "관리팀", "책임자", "고객센터", "탈퇴한회원")  # fmt: skip
-WORDS = (
-    "officer", "system", "root", "staff", "support", "operator", "official", "privacy", "postmaster", "webmaster", "security", "helpdesk",
-    "시스템", "공지", "공지사항", "알림", "고객지원", "공식", "스태프",
-)  # fmt: skip
 _KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "1234567890", "abcdefghijklmnopqrstuvwxyz", "ㅂㅈㄷㄱㅅㅛㅕㅑㅐㅔ")
 
 
@@ -32,16 +27,6 @@ def canonical_username(value: str) -> str:
 def nickname_key(value: str) -> str:
     """Two nicknames with the same key are the same to the eye."""
     return skeleton(value)
-
-
-def staff_word_in(name: str) -> str | None:
-    """The word by which a name seems to speak for the staff."""
-    whole = stroke(name)
-    for word in SPEAKING:
-        if stroke(word) in whole:
-            return word
-    parts = {stroke(part) for part in re.split(r"[\s._\-·\d]+", unicodedata.normalize("NFKC", name))} | {whole}
-    return next((word for word in WORDS if stroke(word) in parts), None)
 
 
 def check_username(value: str) -> str:
@@ -83,7 +68,7 @@ def check_nickname(value: str) -> str:
                 en="Letters of different scripts that look alike are mixed. Use one script.",
             )
         )
-    word = staff_word_in(name)
+    word = reserved_word_in(name)
     if word is not None:
         raise ValidationError(
             say(

@@ -81,6 +81,8 @@ class EditForm(forms.Form):
             self.fields[name] = field
 
     def clean_nickname(self) -> str:
+        if self.cleaned_data["nickname"] == self.initial.get("nickname"):
+            return str(self.initial["nickname"])  # kept as it is, also where the rules of today would refuse it
         return str(check_nickname(self.cleaned_data["nickname"]))
 
     def clean_email(self) -> str:
