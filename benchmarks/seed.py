@@ -95,10 +95,12 @@ def seed_pictures(count: int, authors: list[int], dice: random.Random, *, files:
     from imgnom.custody.keys.epochs import current_epoch, kek_of
     from imgnom.custody.keys.models import DataKey
     from imgnom.custody.vault.files import FILE
+    from imgnom.web.row_order import next_position
 
     epoch = current_epoch()
     kek = kek_of(epoch)
-    before = Image.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    made: list[int] = []
+    place = next_position(Image, NOW - timedelta(minutes=count))
     for batch in _in_batches(range(count)):
         keys, rows = [], []
         for number in batch:
@@ -116,7 +118,7 @@ def seed_pictures(count: int, authors: list[int], dice: random.Random, *, files:
                     description=" ".join(dice.choices(WORDS, k=20)), alt=" ".join(dice.choices(WORDS, k=5)), visibility="public", format="jpeg",
                     bytes=3_000_000, width=4 * wide // 2, height=4 * high // 2, frames=1, thumbnail_width=wide * 2 // 5, thumbnail_height=high * 2 // 5,
                     preview_width=wide, preview_height=high, removed=["camera"], media_token=token, placeholder=secrets.token_urlsafe(36)[:48],
-                    created_at=NOW - timedelta(minutes=count - number),
+                    created_at=NOW - timedelta(minutes=count - number), position=place + number,
                 )
             )  # fmt: skip
             if files is not None:
@@ -124,19 +126,23 @@ def seed_pictures(count: int, authors: list[int], dice: random.Random, *, files:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(b"x" * 2_000)
         DataKey.objects.bulk_create(keys)
-        Image.objects.bulk_create(rows)
-    return list(Image.objects.filter(pk__gt=before).order_by("pk").values_list("pk", flat=True))
+        made += [row.pk for row in Image.objects.bulk_create(rows)]
+    return made
 
 
 def seed_comments(places: Iterable[int], authors: list[int], dice: random.Random) -> None:
     """One comment for every picture number in `places`, in that order."""
     from imgnom.community.comments.models import Comment
+    from imgnom.web.row_order import next_position
 
     for batch in _in_batches(places):
+        first = next_position(Comment, NOW)
         Comment.objects.bulk_create(
             [
-                Comment(image_id=place, author_id=dice.choice(authors), body=" ".join(dice.choices(WORDS, k=12)), created_at=NOW)
-                for place in batch
+                Comment(
+                    image_id=place, author_id=dice.choice(authors), body=" ".join(dice.choices(WORDS, k=12)), created_at=NOW, position=first + number
+                )
+                for number, place in enumerate(batch)
             ]
         )  # fmt: skip
 

@@ -75,7 +75,7 @@ def a_key(key_id: str, now: datetime) -> None:
 
 
 def nowhere(now: datetime) -> None:
-    Comment.objects.create(image_id=424_242, author_id=Member.objects.get().pk, body="", created_at=now)
+    Comment.objects.create(image_id=424_242, author_id=Member.objects.get().pk, body="", created_at=now, position=1)
 
 
 def lost(_now: datetime) -> None:

@@ -440,7 +440,9 @@ def test_a_download_names_its_reason_and_runs_no_formula(now: datetime, owner: M
 def test_the_desk_goes_on_where_its_page_ends(owner: MemberCard, now: datetime) -> None:
     image = hang(owner, now)
     Comment.objects.bulk_create(
-        Comment(image=image, author_id=owner.id, body=f"말 {n:03d}", created_at=now + timedelta(seconds=n))
+        Comment(
+            image=image, author_id=owner.id, body=f"말 {n:03d}", created_at=now + timedelta(seconds=n), position=n + 1
+        )
         for n in range(95)
     )
     desk = staff("moderator", now)

@@ -366,7 +366,7 @@ def test_a_post_that_was_on_its_way_goes_the_way_that_was_chosen(
     def meanwhile(member_id: int) -> None:
         monkeypatch.setattr(steps, "remove_member", real)
         Comment.objects.create(
-            image=Image.objects.get(public_id=theirs), author_id=member_id, body="늦은 말", created_at=now
+            image=Image.objects.get(public_id=theirs), author_id=member_id, body="늦은 말", created_at=now, position=1
         )
         post(leaver, now)
         real(member_id)

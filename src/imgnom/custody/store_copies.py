@@ -240,7 +240,8 @@ def _copy_postgresql(alias: str, connection: BaseDatabaseWrapper, target: Path, 
             wanted = ", ".join(blanks.get(name) or _quoted(connection, name) for name in columns)
             where = "WHERE false" if table in leaving.emptied else ""
             # Not by the table's name alone: one in parts is only copied by what it answers.
-            asked = f"SELECT {wanted} FROM {_quoted(connection, table)} {where}"  # noqa: S608 - as above, quoted
+            # By their first column, which is random for posts and keys: not in the order in which they came or were changed.
+            asked = f"SELECT {wanted} FROM {_quoted(connection, table)} {where} ORDER BY 1"  # noqa: S608 - as above, quoted
             words = f"COPY ({asked}) TO STDOUT"
             with cursor.copy(words) as rows, bag.open(f"{table}.copy", "w", force_zip64=True) as entry:
                 for block in rows:

@@ -11,6 +11,7 @@ from imgnom.community.members import codes
 from imgnom.community.members.models import Letter, Member, PendingRegistration
 from imgnom.community.members.public import destroy_registrations, due_registrations
 from imgnom.community.visits.models import AccessRecord
+from imgnom.community.visits.record import open_facts
 from imgnom.custody.consent.models import Consent
 from imgnom.custody.consent.public import consent_history, consents_of
 from imgnom.custody.guard.public import add_to_guard, canonical_email
@@ -53,7 +54,8 @@ def test_who_is_under_fourteen_gets_a_friendly_page_and_leaves_nothing_but_the_o
     for model in (PendingRegistration, SealedValue, Letter, Consent):
         assert not model._default_manager.exists(), model
     row = AccessRecord.objects.get()
-    assert (row.kind, row.route, row.subject) == ("change", "signup", None)
+    (facts,) = open_facts(row.record_day, [row])
+    assert (facts["kind"], facts["route"], row.subject) == ("change", "signup", None)
     assert [session.get_decoded() for session in Session.objects.all()] == [{"under_14": True, "_session_expiry": 3600}]
 
 

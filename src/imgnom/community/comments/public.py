@@ -8,11 +8,13 @@ from django.db.models import ProtectedError, Q
 
 from imgnom.community.comments.models import Comment
 from imgnom.community.images.public import Image, delete_one, find_image, several_lines
+from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import compact
 from imgnom.custody.outbox.public import record_act
 from imgnom.custody.store_copies import Withheld
-from imgnom.custody.vault.public import WORDS
+from imgnom.custody.vault.public import WORDS, ledger_name
 from imgnom.policy.public import Actor
+from imgnom.web.row_order import coarsen_posts, left_posts, next_position
 
 # The words of a member's comments; a comment that nobody has any more is the site's, and stays as it is.
 WITHHELD = (
@@ -24,7 +26,7 @@ WITHHELD = (
 )  # fmt: skip
 
 __all__ = [
-    "WITHHELD", "Comment", "anonymise_comments", "change_comment", "count_comments", "delete_comment", "delete_comments", "delete_comments_on", "delete_picture",
+    "WITHHELD", "Comment", "anonymise_comments", "change_comment", "coarsen_comments", "comment_numbers", "count_comments", "count_settling_comments", "delete_comment", "delete_comments", "delete_comments_on", "delete_picture",
     "discard_comment", "has_just_said", "keep_comments", "own_comments", "remove_comment_by_staff", "write_comment",
 ]  # fmt: skip
 MAX_BODY = 2000
@@ -39,15 +41,16 @@ def write_comment(*, image_id: str, body: str, by_member: int, now: datetime) ->
     try:
         with transaction.atomic():
             return Comment.objects.create(
-                image=image, author_id=by_member, body=several_lines(body)[:MAX_BODY], created_at=now
-            )
+                image=image, author_id=by_member, body=several_lines(body)[:MAX_BODY], created_at=now.replace(microsecond=0),
+                position=next_position(Comment, now),
+            )  # fmt: skip
     except IntegrityError:
         raise LookupError(image_id) from None
 
 
 def has_just_said(*, image_id: int, body: str, by_member: int, now: datetime) -> bool:
     """Whether the member's last comment there is the same and hardly older than a press of a button."""
-    last = Comment.objects.filter(image_id=image_id, author_id=by_member).order_by("-pk").first()
+    last = Comment.objects.filter(image_id=image_id, author_id=by_member).order_by("-position").first()
     return last is not None and last.body == body and now - last.created_at <= SAME_PRESS
 
 
@@ -65,10 +68,15 @@ def delete_comment(comment: Comment, *, now: datetime, by: Actor) -> bool:
         gone = bool(Comment.objects.filter(pk=number).delete()[0])
         if gone:
             record_act(
-                store="default", act="destroy_comments", clause="A2.1", by=by, now=now, items=["comment_text"], detail={"comment": number}
+                store="default", act="destroy_comments", clause="A2.1", by=by, now=now, items=["comment_text"], detail={"comment": ledger_name("comment", number)},
+                day_in=policy_in_force().zone,
             )  # fmt: skip
     compact("default")
     return gone
+
+
+def comment_numbers() -> list[int]:
+    return list(Comment.objects.values_list("pk", flat=True))
 
 
 def discard_comment(comment_id: int, *, now: datetime, by: Actor) -> bool:
@@ -94,6 +102,7 @@ def delete_picture(image: Image, *, now: datetime, by: Actor) -> None:
                     now=now,
                     items=["comment_text"],
                     detail={"count": count},
+                    day_in=policy_in_force().zone,
                 )
         try:
             delete_one(image, now=now, by=by)
@@ -106,7 +115,7 @@ def delete_picture(image: Image, *, now: datetime, by: Actor) -> None:
 
 def own_comments(member_id: int) -> Iterator[dict[str, str]]:
     """What a member said, where and when: their own words and the address of the picture, nothing of anybody else."""
-    rows = Comment.objects.filter(author_id=member_id).order_by("pk")
+    rows = Comment.objects.filter(author_id=member_id).order_by("position")
     for body, at, picture, reason in rows.values_list(
         "body", "created_at", "image__public_id", "removed_reason"
     ).iterator():
@@ -129,12 +138,22 @@ def _forget_removed(member_id: int) -> None:
 
 def keep_comments(member_id: int, name: str) -> int:
     _forget_removed(member_id)
-    return Comment.objects.filter(author_id=member_id).update(author=None, author_name=name)
+    return Comment.objects.filter(author_id=member_id).update(author=None, author_name=name, settling=member_id)
 
 
 def anonymise_comments(member_id: int) -> int:
-    _forget_removed(member_id)
-    return Comment.objects.filter(author_id=member_id).update(author=None, author_name="")
+    return keep_comments(member_id, "")
+
+
+def count_settling_comments(member_id: int) -> int:
+    return Comment.objects.filter(settling=member_id).count()
+
+
+def coarsen_comments(member_id: int, *, in_order: bool) -> int:
+    """Some comments of who left show their day and no more; how many."""
+    posts = left_posts(Comment, member_id, zone=policy_in_force().zone)
+    coarsen_posts(Comment, posts, in_order=in_order)
+    return len(posts)
 
 
 def delete_comments(member_id: int, *, now: datetime, by: Actor) -> int:
@@ -148,6 +167,7 @@ def delete_comments(member_id: int, *, now: datetime, by: Actor) -> int:
             now=now,
             items=["comment_text"],
             detail={"count": count},
+            day_in=policy_in_force().zone,
         )
     compact("default")
     return count
@@ -169,7 +189,7 @@ def remove_comment_by_staff(comment_id: int, *, reason: str, by: Actor, now: dat
         )
         if changed:
             record_act(
-                store="default", act="remove_comment", clause="A2.1", by=by, now=now, items=["comment_text"], detail={"comment": comment_id}
+                store="default", act="remove_comment", clause="A2.1", by=by, now=now, items=["comment_text"], detail={"comment": ledger_name("comment", comment_id)}
             )  # fmt: skip
     if changed:
         compact("default")

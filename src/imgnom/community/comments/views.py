@@ -26,6 +26,7 @@ from imgnom.community.images.public import (
     tags_of,
     visible_image,
 )
+from imgnom.custody.outbox.public import for_one_act
 from imgnom.web.errors import plain
 from imgnom.web.guards import login_required_page
 from imgnom.web.requests import MemberRequest, Request
@@ -120,7 +121,7 @@ def delete(request: MemberRequest, comment_id: int) -> HttpResponse:
     comment = _own(request, comment_id)
     if comment is None and not _was_deleted(request, mark):
         raise Http404
-    if comment is None or not delete_comment(comment, now=request.now, by=request.actor):
+    if comment is None or not delete_comment(comment, now=request.now, by=for_one_act(request.actor)):
         return plain(request, 409)
     _remember_deleted(request, mark)
     return see_other(f"/i/{comment.image.public_id}#comments")
@@ -143,6 +144,6 @@ def delete_picture(request: MemberRequest, public_id: str) -> HttpResponse:
     if request.method != "POST":
         talk = talk_under(image.pk, before=None)
         return render(request, "comments/delete_picture.html", {"image": image, "talk": talk})
-    destroy_picture(image, now=request.now, by=request.actor)
+    destroy_picture(image, now=request.now, by=for_one_act(request.actor))
     _remember_deleted(request, mark)
     return see_other("/")

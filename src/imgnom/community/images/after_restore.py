@@ -45,3 +45,7 @@ def see_again_as(public_id: str, visibility: str) -> bool:
 def file_owners() -> set[str]:
     """Under which names the keys of the pictures that are here were made."""
     return set(Image.objects.filter(removed_reason="").values_list("media_token", flat=True))
+
+
+def all_public_ids() -> list[str]:
+    return list(Image.objects.values_list("public_id", flat=True))

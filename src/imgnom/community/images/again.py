@@ -11,7 +11,14 @@ from contextlib import suppress
 
 from imgnom.community.images.errors import Busy, NotAPicture
 from imgnom.community.images.models import Image
-from imgnom.community.images.take_in import erase_file, files_of, made_of, media_path, replace_file
+from imgnom.community.images.take_in import (
+    coarsen_files,
+    erase_file,
+    files_of,
+    made_of,
+    media_path,
+    replace_file,
+)
 from imgnom.custody.keys.public import SealBroken
 from imgnom.custody.vault.public import file_keys, open_file
 
@@ -62,6 +69,7 @@ def _make(image: Image, size: str, formats: tuple[str, ...]) -> tuple[bytes, str
     try:
         for (name, shown_as), content in made.files.items():
             replace_file(media_path("derived", token, name, shown_as), content)
+        coarsen_files(token, image.created_at)
         _FAILED.pop(token, None)
     except OSError:  # a full disk keeps nobody from seeing it
         _remember_failure(token)

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from imgnom.community.images.after_restore import WITHHELD, dead_pictures, file_owners, see_again_as
+from imgnom.community.images.after_restore import WITHHELD, all_public_ids, dead_pictures, file_owners, see_again_as
 from imgnom.community.images.decode import WrongDecoder, check_decoder
 from imgnom.community.images.embed import embed_of, file_urls, page_url
 from imgnom.community.images.errors import NotAPicture, PictureError, PictureTooLarge, WrongType
@@ -28,6 +28,7 @@ from imgnom.community.images.queries import (
 from imgnom.community.images.sandbox import missing_here as missing_walls
 from imgnom.community.images.take_in import (
     Taken,
+    coarsen_files,
     destroy_files,
     destroy_pictures,
     media_path,
@@ -36,14 +37,16 @@ from imgnom.community.images.take_in import (
     upload_file,
 )
 from imgnom.community.images.text import several_lines
-from imgnom.custody.keys.public import compact
-from imgnom.custody.outbox.public import record_act
-from imgnom.custody.vault.public import file_keys, open_file
+from imgnom.custody.in_force import policy_in_force
+from imgnom.custody.keys.public import coarsen_file_keys, compact
+from imgnom.custody.outbox.public import for_one_act, record_act
+from imgnom.custody.vault.public import file_keys, ledger_name, open_file
 from imgnom.policy.public import Actor
+from imgnom.web.row_order import coarsen_posts, left_posts
 
 __all__ = [
     "CHANGE_VISIBILITY", "WITHHELD", "CleanText", "Image", "NotAPicture", "PictureError", "PictureTooLarge", "ShownPicture", "Taken", "WrongDecoder",
-    "WrongType", "anonymise_images", "change_words", "check_decoder", "count_for", "count_lookalikes", "dead_pictures", "delete_images", "delete_one",
+    "WrongType", "all_public_ids", "anonymise_images", "change_words", "check_decoder", "coarsen_images", "count_for", "count_lookalikes", "count_settling_images", "dead_pictures", "delete_images", "delete_one",
     "embed_of", "file_owners", "file_urls", "find_image", "hide_images", "keep_images", "keys_of_images", "missing_walls",
     "newest_public_picture", "page_url", "remove_by_staff", "see_again_as", "set_tags", "several_lines", "shown_picture", "sweep_orphans",
     "tags_of", "upload_file", "visible_image", "visible_images", "words_of", "zip_of",
@@ -71,11 +74,27 @@ def keep_images(member_id: int, name: str) -> int:
     not be taken for the one who left, least of all where the name was taken off.
     """
     mine = Image.objects.filter(author_id=member_id).exclude(NEVER_KEPT)
-    return mine.update(author=None, author_name=name, lookalike="")
+    return mine.update(author=None, author_name=name, lookalike="", settling=member_id)
 
 
 def anonymise_images(member_id: int) -> int:
     return keep_images(member_id, "")
+
+
+def count_settling_images(member_id: int) -> int:
+    return Image.objects.filter(settling=member_id).count()
+
+
+def coarsen_images(member_id: int, *, in_order: bool) -> int:
+    """Some pictures of who left show their day and no more, in files, key and row; how many. The row comes last: a kill
+    before it repeats all.
+    """
+    posts = left_posts(Image, member_id, zone=policy_in_force().zone, name="media_token")
+    for post in posts:
+        coarsen_files(post.name, post.day)
+    coarsen_file_keys({post.name: post.day for post in posts})
+    coarsen_posts(Image, posts, in_order=in_order)
+    return len(posts)
 
 
 def hide_images(member_id: int) -> int:
@@ -117,7 +136,8 @@ def remove_by_staff(public_id: str, *, reason: str, by: Actor, now: datetime) ->
         )
         if changed:
             record_act(
-                store="default", act="remove_picture", clause="A2.1", by=by, now=now, items=["image_file", "image_lookalike"], detail={"picture": public_id}
+                store="default", act="remove_picture", clause="A2.1", by=by, now=now, items=["image_file", "image_lookalike"],
+                detail={"picture": ledger_name("picture", public_id)},
             )  # fmt: skip
     image = find_image(public_id) if changed else None
     if image is not None:
@@ -141,8 +161,8 @@ def change_words(
         set_tags(image, tags)
         if seen_by != image.visibility:
             record_act(
-                store="default", act=CHANGE_VISIBILITY, clause="A2.1", by=by, now=now, items=["image_text"],
-                detail={"picture": image.public_id, "visibility": seen_by},
+                store="default", act=CHANGE_VISIBILITY, clause="A2.1", by=for_one_act(by), now=now, items=["image_text"],
+                detail={"picture": ledger_name("picture", image.public_id), "visibility": seen_by}, day_in=policy_in_force().zone,
             )  # fmt: skip
     compact("default")  # the words before are gone from the store's log too
 
@@ -152,7 +172,7 @@ def original_of(image: Image) -> Iterator[bytes]:
 
 
 def newest_public_picture(member_id: int) -> Image | None:
-    return Image.objects.filter(author_id=member_id).filter(OPEN_TO_ALL).order_by("-pk").first()
+    return Image.objects.filter(author_id=member_id).filter(OPEN_TO_ALL).order_by("-position").first()
 
 
 class _Sink(io.RawIOBase):
@@ -190,7 +210,7 @@ def zip_of(member_id: int, *, beside: Iterable[tuple[str, bytes]] = ()) -> Itera
         for name, content in beside:
             archive.writestr(name, content, zipfile.ZIP_DEFLATED)
             yield sink.take()
-        mine = Image.objects.filter(author_id=member_id, removed_reason="").order_by("pk")
+        mine = Image.objects.filter(author_id=member_id, removed_reason="").order_by("position")
         for number, image in enumerate(mine.iterator(chunk_size=CHUNK), 1):
             name = f"pictures/{number:05d}.{'jpg' if image.format == 'jpeg' else image.format}"
             with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as target:

@@ -16,9 +16,11 @@ from django.db.models import Q, QuerySet
 from imgnom.community.images.models import Image, ImageTag
 from imgnom.community.images.text import one_line
 from imgnom.custody.prepared import Prepared, as_row, columns_of
+from imgnom.web.paging import make_cursor, read_cursor
 
 PAGE = 40
 MAX_WORDS = 6
+GALLERY = "gallery"
 OPEN_TO_ALL = Q(visibility="public", removed_reason="")
 
 
@@ -27,6 +29,7 @@ class Card:
     """One tile. Sizes in pixels of the files."""
 
     number: int
+    position: int
     public_id: str
     title: str
     alt: str
@@ -43,7 +46,7 @@ class Card:
 
 
 _FIELDS = (
-    "pk", "public_id", "title", "alt", "author__nickname", "author_name", "visibility", "removed_reason", "frames", "thumbnail_width",
+    "pk", "position", "public_id", "title", "alt", "author__nickname", "author_name", "visibility", "removed_reason", "frames", "thumbnail_width",
     "thumbnail_height", "preview_width", "preview_height", "placeholder",
 )  # fmt: skip
 
@@ -64,11 +67,6 @@ class ShownPicture:
     older: str | None
     authors_newer: str | None
     authors_older: str | None
-
-
-def cursor_of(text: str | None) -> int | None:
-    """The row after which a page begins; what is no cursor begins at the newest."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def visible_images() -> QuerySet[Image]:
@@ -95,14 +93,14 @@ def visible_image(public_id: str, *, member_id: int | None) -> Image | None:
 # Written out: the ORM needs longer to compose it than a store to answer it.
 _AROUND = """
 SELECT
-  (SELECT n.public_id FROM images_image n WHERE n.visibility = 'public' AND n.removed_reason = '' AND n.id > p.id
-    ORDER BY n.id LIMIT 1),
-  (SELECT n.public_id FROM images_image n WHERE n.visibility = 'public' AND n.removed_reason = '' AND n.id < p.id
-    ORDER BY n.id DESC LIMIT 1),
-  (SELECT n.public_id FROM images_image n WHERE n.visibility = 'public' AND n.removed_reason = '' AND n.id > p.id
-    AND n.author_id = p.author_id ORDER BY n.id LIMIT 1),
-  (SELECT n.public_id FROM images_image n WHERE n.visibility = 'public' AND n.removed_reason = '' AND n.id < p.id
-    AND n.author_id = p.author_id ORDER BY n.id DESC LIMIT 1)
+  (SELECT n.public_id FROM images_image n WHERE n.visibility = 'public' AND n.removed_reason = '' AND n.position > p.position
+    ORDER BY n.position LIMIT 1),
+  (SELECT n.public_id FROM images_image n WHERE n.visibility = 'public' AND n.removed_reason = '' AND n.position < p.position
+    ORDER BY n.position DESC LIMIT 1),
+  (SELECT n.public_id FROM images_image n WHERE n.visibility = 'public' AND n.removed_reason = '' AND n.position > p.position
+    AND n.author_id = p.author_id ORDER BY n.position LIMIT 1),
+  (SELECT n.public_id FROM images_image n WHERE n.visibility = 'public' AND n.removed_reason = '' AND n.position < p.position
+    AND n.author_id = p.author_id ORDER BY n.position DESC LIMIT 1)
 FROM images_image p WHERE p.id = %s
 """
 
@@ -138,7 +136,9 @@ def shown_picture(public_id: str, *, member_id: int | None) -> ShownPicture | No
     return ShownPicture(image, *around)
 
 
-_TAGS_OF = Prepared(lambda image: ImageTag.objects.filter(image_id=image).order_by("pk").values_list("tag__name"), int)
+_TAGS_OF = Prepared(
+    lambda image: ImageTag.objects.filter(image_id=image).order_by("place", "pk").values_list("tag__name"), int
+)
 
 
 def tags_of(image: Image) -> list[str]:
@@ -146,30 +146,32 @@ def tags_of(image: Image) -> list[str]:
 
 
 # One question for a page of the gallery, from the newest or after a cursor.
-_NEWEST = Prepared(lambda: visible_images().order_by("-pk").values_list(*_FIELDS)[: PAGE + 1])
+_NEWEST = Prepared(lambda: visible_images().order_by("-position").values_list(*_FIELDS)[: PAGE + 1])
 _OLDER = Prepared(
-    lambda cursor: visible_images().filter(pk__lt=cursor).order_by("-pk").values_list(*_FIELDS)[: PAGE + 1], int
+    lambda cursor: visible_images().filter(position__lt=cursor).order_by("-position").values_list(*_FIELDS)[: PAGE + 1],
+    int,
 )
 
 
 def newest_page(*, after: str | None) -> CardPage:
     """`card_page` of all that everybody may see."""
-    cursor = cursor_of(after)
-    return _cut(_NEWEST() if cursor is None else _OLDER(cursor), PAGE, is_first=cursor is None)
+    cursor = read_cursor(GALLERY, after)
+    return _cut(_NEWEST() if cursor is None else _OLDER(cursor), PAGE, listing=GALLERY, is_first=cursor is None)
 
 
-def _cut(rows: Iterable[Sequence[Any]], size: int, *, is_first: bool) -> CardPage:
+def _cut(rows: Iterable[Sequence[Any]], size: int, *, listing: str, is_first: bool) -> CardPage:
     cards = tuple(Card(*row) for row in rows)
-    older = str(cards[size - 1].number) if len(cards) > size else ""
+    older = make_cursor(listing, cards[size - 1].position) if len(cards) > size else ""
     return CardPage(cards[:size], older, is_first)
 
 
-def card_page(query: QuerySet[Image], *, after: str | None, size: int = PAGE) -> CardPage:
-    """Newest first, those older than the cursor; costs the same wherever it stands."""
-    cursor = cursor_of(after)
+def card_page(query: QuerySet[Image], *, listing: str, after: str | None, size: int = PAGE) -> CardPage:
+    """Newest first, those older than the cursor; costs the same wherever it stands. `listing` names the list."""
+    cursor = read_cursor(listing, after)
     if cursor is not None:
-        query = query.filter(pk__lt=cursor)
-    return _cut(query.order_by("-pk").values_list(*_FIELDS)[: size + 1], size, is_first=cursor is None)
+        query = query.filter(position__lt=cursor)
+    rows = query.order_by("-position").values_list(*_FIELDS)[: size + 1]
+    return _cut(rows, size, listing=listing, is_first=cursor is None)
 
 
 _TAGS_ON = Prepared(

@@ -4,7 +4,9 @@ Nothing of the file as it came is ever written. Files are written first, under r
 leaves only orphans, which the worker sweeps. Display sizes are made again from the sealed original where one is missing.
 """
 
+import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,10 +20,12 @@ from imgnom.community.images.errors import OwnerGone, PictureTooLarge, WrongType
 from imgnom.community.images.jail import FORMATS, SIZES
 from imgnom.community.images.models import Image, ImageTag, Tag
 from imgnom.community.images.strip import STRIP, sniff
+from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import compact
-from imgnom.custody.outbox.public import record_act
+from imgnom.custody.outbox.public import for_one_act, record_act
 from imgnom.custody.vault.public import destroy_file_keys, seal_file
 from imgnom.policy.public import SYSTEM, Actor
+from imgnom.web.row_order import day_of, minute_of, next_position
 from imgnom.web.uploads import MAX_FILE_BYTES as MAX_BYTES
 
 __all__ = [
@@ -81,7 +85,7 @@ def made_of(content: bytes, kind: str) -> Made:
 
 def _seal(token: str, original: bytes | memoryview, *, now: datetime) -> None:
     with _new_file(media_path("originals", token)) as target:
-        seal_file(token, [original], target, now=now)
+        seal_file(token, [original], target, now=day_of(now, policy_in_force().zone))
 
 
 def upload_file(
@@ -109,23 +113,33 @@ def upload_file(
             public_id=public_id, author_id=by_member, title=title[:200], description=description[:5000], alt=alt[:1000], visibility=visibility,
             format=kind, bytes=len(made.original), width=made.width, height=made.height, frames=made.frames, thumbnail_width=thumbnail[0],
             thumbnail_height=thumbnail[1], preview_width=preview[0], preview_height=preview[1], removed=list(made.removed), media_token=token,
-            placeholder=made.placeholder, lookalike=made.lookalike, created_at=now,
+            placeholder=made.placeholder, lookalike=made.lookalike, created_at=minute_of(now),
     )  # fmt: skip
     try:
         with transaction.atomic():
+            row.position = next_position(Image, row.created_at)
             row.save(force_insert=True)
             if tags:
                 set_tags(row, tags)
             record_act(
-                store="default", act="upload", clause="A2.1", by=Actor("member", subject), now=now, subject=subject,
-                items=["image_file", "image_lookalike"],
+                store="default", act="upload", clause="A2.1", by=for_one_act(Actor("member", subject)), now=now,
+                items=["image_file", "image_lookalike"], day_in=policy_in_force().zone,
             )  # fmt: skip
     except IntegrityError:
         if Image._meta.get_field("author").related_model._default_manager.filter(pk=by_member).exists():
             raise
         destroy_files([row], now=now, by=SYSTEM, clause="A4.2")
         raise OwnerGone from None
+    coarsen_files(token, row.created_at)
     return Taken(public_id, made.removed)
+
+
+def coarsen_files(token: str, taken_at: datetime) -> None:
+    """The files' own times say no more than the day. Only after the row stands: the sweep goes by age."""
+    day = day_of(taken_at, policy_in_force().zone).timestamp()
+    for path in files_of(token):
+        with suppress(FileNotFoundError):
+            os.utime(path, (day, day))
 
 
 def set_tags(image: Image, text: str) -> None:
@@ -133,9 +147,9 @@ def set_tags(image: Image, text: str) -> None:
         dict.fromkeys(word.strip("#").casefold()[:40] for word in text.replace(",", " ").split() if word.strip("#"))
     )[:20]
     ImageTag.objects.filter(image=image).delete()
-    for name in names:
+    for place, name in enumerate(names):
         tag, _ = Tag.objects.get_or_create(name=name)
-        ImageTag.objects.create(image=image, tag=tag)
+        ImageTag.objects.create(image=image, tag=tag, place=place)
     Tag.objects.filter(imagetag__isnull=True).delete()
 
 
@@ -164,6 +178,7 @@ def destroy_pictures(images: list[Image], *, now: datetime, by: Actor, clause: s
             now=now,
             items=["image_file", "image_text", "image_lookalike"],
             detail={"count": len(ids)},
+            day_in=policy_in_force().zone,
         )
     compact("default")
     compact("keys")

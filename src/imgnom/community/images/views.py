@@ -62,7 +62,7 @@ def _cloth(
     request: Request, template: str, query: QuerySet[Image], context: dict[str, Any], **kept: str
 ) -> HttpResponse:
     """A page of tiles; `kept` are the parameters that stay in its links."""
-    page = card_page(query, after=request.GET.get("after"))
+    page = card_page(query, listing=template, after=request.GET.get("after"))
     older = urlencode({name: value for name, value in kept.items() if value} | {"after": page.older})
     newest = urlencode({name: value for name, value in kept.items() if value})
     links = {"older_link": f"?{older}" if page.older else "", "newest_link": f"{request.path}?{newest}".rstrip("?")}

@@ -49,13 +49,14 @@ def visit_of(request: Request, route: str, status: int) -> Visit:
         if kind == "failed_login" and (subject is None or member_by_subject(subject) is None):
             subject = None
     return Visit(
-        at=request.now,
+        at=request.now.replace(microsecond=0),
         kind=kind,
         subject=subject,
         route=route[:MAX_ROUTE_CHARS],
         status=status,
         address=client_address(request),
         agent=request.headers.get("User-Agent", "")[:MAX_AGENT_CHARS],
+        has_left=getattr(request, "has_left", False),
     )
 
 

@@ -23,7 +23,9 @@ class RecordDay(models.Model):
 
 
 class AccessRecord(models.Model):
-    """One visit, sign-in or change. Only the sealed part says from where and with what."""
+    """One visit, sign-in or change. Only the sealed part says what was done, from where and with what; older rows have
+    `kind`, `route` and `status` beside it. `subject` is empty for visitors and for members who left.
+    """
 
     record_day = models.ForeignKey(RecordDay, on_delete=models.PROTECT)
     at = models.DateTimeField()

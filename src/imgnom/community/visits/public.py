@@ -1,23 +1,26 @@
 """The door of the access records."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
+from django.db import connections, transaction
 from django.db.models import Count, Max, Min
 
 from imgnom.community.visits.after_restore import day_keys, drop_dead_days
 from imgnom.community.visits.models import AccessRecord, RecordDay
 from imgnom.community.visits.months import drop_ended_months, prepare_months
-from imgnom.community.visits.record import RECORD, Visit, bound_to, end_of, write_visits
+from imgnom.community.visits.record import RECORD, Visit, bound_to, end_of, open_facts, write_visits
 from imgnom.community.visits.writer import install_queue_writer, visits_waiting, writer
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import KeysError, compact
-from imgnom.custody.vault.public import destroy_day_keys, open_rows_for_day
+from imgnom.custody.vault.public import destroy_day_keys, seal_rows_for_day
 from imgnom.policy.public import SYSTEM, last_day
 
 __all__ = [
-    "RecordRow", "RecordSpan", "Visit", "day_keys", "destroy_due_records", "drop_dead_days", "due_day_keys", "due_records", "install_queue_writer",
+    "RecordRow", "RecordSpan", "Visit", "count_records", "day_keys", "destroy_due_records", "detach_records", "detach_strangers", "drop_dead_days", "due_day_keys", "due_records", "install_queue_writer",
     "prepare_months", "recompute_records", "record_span", "record_visits", "records_of", "visits_waiting", "writer",
 ]  # fmt: skip
 CHUNK = 2_000
@@ -50,28 +53,25 @@ def records_of(subject: str, *, now: datetime, limit: int = 100, before: int | N
     if before is not None:
         query = query.filter(pk__lt=before)
     rows = list(query.order_by("-pk")[:limit])
-    opened: dict[int, bytes] = {}
+    opened: dict[int, dict[str, Any]] = {}
     for day in {row.record_day_id: row.record_day for row in rows}.values():
         of_day = [row for row in rows if row.record_day_id == day.pk]
         try:
-            plain = open_rows_for_day(
-                day.key_id, [(bytes(r.sealed), bound_to(r.at, r.kind, r.subject, r.route)) for r in of_day]
-            )
+            opened |= {row.pk: facts for row, facts in zip(of_day, open_facts(day, of_day), strict=True)}
         except KeysError:  # destroyed between our two looks, or not ours: it is not shown
             continue
-        opened |= {row.pk: facts for row, facts in zip(of_day, plain, strict=True)}
     found = []
     for row in rows:
         if row.pk in opened:
-            facts = json.loads(opened[row.pk])
+            facts = opened[row.pk]
             until = last_day(policy.records[RECORD[row.record_day.klass]], row.at, policy.zone)
             found.append(
                 RecordRow(
                     row.pk,
                     row.at,
-                    row.kind,
-                    row.route,
-                    row.status,
+                    facts["kind"],
+                    facts["route"],
+                    facts["status"],
                     facts["address"],
                     facts["device"],
                     facts["agent"],
@@ -79,6 +79,45 @@ def records_of(subject: str, *, now: datetime, limit: int = 100, before: int | N
                 )
             )
     return found
+
+
+def count_records(subject: str, *, most: int) -> int:
+    """How many records of a member there are, counted up to `most`."""
+    return len(AccessRecord.objects.filter(subject=subject).values_list("pk")[:most])
+
+
+def detach_records(subject: str, *, limit: int) -> int:
+    """Some records of who left are of nobody from now on; how many they were."""
+    found = list(AccessRecord.objects.filter(subject=subject).select_related("record_day").order_by("pk")[:limit])
+    for day in {row.record_day_id: row.record_day for row in found}.values():
+        _detach(day, [row for row in found if row.record_day_id == day.pk])
+    return len(found)
+
+
+def _detach(day: RecordDay, rows: list[AccessRecord]) -> None:
+    """Opened and sealed anew, since the seal is bound to the columns. Of a day whose key is gone only the columns are left."""
+    try:
+        plain = [json.dumps(facts).encode() for facts in open_facts(day, rows)]
+        bound = [bound_to(row.at, "", None, "") for row in rows]
+        sealed = seal_rows_for_day(day.key_id, list(zip(plain, bound, strict=True)))
+    except KeysError:
+        sealed = [bytes(row.sealed) for row in rows]
+    table = AccessRecord._meta.db_table
+    with transaction.atomic(using="logs"), connections["logs"].cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {table} SET subject = NULL, kind = '', route = '', status = 0, sealed = %s WHERE id = %s",  # noqa: S608 - a name of ours
+            [(content, row.pk) for row, content in zip(rows, sealed, strict=True)],
+        )
+
+
+def detach_strangers(living: Collection[str], *, limit: int = CHUNK) -> int:
+    """Records that came in while their member was leaving; how many."""
+    count = 0
+    subjects = AccessRecord.objects.filter(subject__isnull=False).values_list("subject", flat=True).distinct()
+    for subject in [str(subject) for subject in subjects if subject not in living]:
+        while (done := detach_records(subject, limit=limit)) > 0:
+            count += done
+    return count
 
 
 @dataclass(frozen=True)

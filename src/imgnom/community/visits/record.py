@@ -1,9 +1,14 @@
-"""Sealing and writing visits: one transaction for a batch, one key look-up for a day and class in it."""
+"""Sealing and writing visits: one transaction for a batch, one key look-up for a day and class in it.
+
+What was done, on which page and with which status lies under the day's key too: a copy of the store alone does not say when
+somebody uploaded or commented, so that it cannot be held against the days of posts (docs/linkability.md).
+"""
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connections, transaction
@@ -11,7 +16,7 @@ from django.db import connections, transaction
 from imgnom.community.visits.models import AccessRecord, RecordDay
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import KeyDestroyed
-from imgnom.custody.vault.public import day_key, seal_rows_for_day
+from imgnom.custody.vault.public import day_key, open_rows_for_day, seal_rows_for_day
 from imgnom.policy.public import ends_at
 from imgnom.web.devices import describe
 
@@ -31,10 +36,15 @@ class Visit:
     status: int
     address: str
     agent: str
+    has_left: bool = False
 
     @property
     def klass(self) -> str:
-        return "member" if self.subject else "visitor"
+        return "member" if self.subject or self.has_left else "visitor"
+
+    @property
+    def whose(self) -> str | None:
+        return None if self.has_left else self.subject
 
     def day_in(self, zone: ZoneInfo) -> date:
         """In the policy's zone, since its periods run there."""
@@ -68,22 +78,31 @@ type Row = tuple[int | str | bytes | datetime | None, ...]
 COLUMNS = ("record_day_id", "at", "kind", "subject", "route", "status", "sealed")
 
 
-def _facts(address: str, agent: str) -> bytes:
-    return json.dumps({"address": address, "device": describe(agent), "agent": agent}).encode()
+def _facts(visit: Visit, device: str) -> bytes:
+    return json.dumps(
+        {
+            "address": visit.address, "device": device, "agent": visit.agent, "kind": visit.kind, "route": visit.route, "status": visit.status,
+        }
+    ).encode()  # fmt: skip
+
+
+def open_facts(day: RecordDay, rows: Sequence[AccessRecord]) -> list[dict[str, Any]]:
+    """What lies sealed in rows of that day; in older ones what was done stands beside it. Raises KeyDestroyed, SealBroken."""
+    sealed = [(bytes(row.sealed), bound_to(row.at, row.kind, row.subject, row.route)) for row in rows]
+    opened = [json.loads(plain) for plain in open_rows_for_day(day.key_id, sealed)]
+    for row, facts in zip(rows, opened, strict=True):
+        if row.kind:
+            facts |= {"kind": row.kind, "route": row.route, "status": row.status}
+    return opened
 
 
 def _rows(day: RecordDay, visits: Iterable[Visit]) -> list[Row]:
     kept = list(visits)
-    told: dict[tuple[str, str], bytes] = {}  # who comes often is written out once in a batch, and sealed each time
-    plain = []
-    for visit in kept:
-        facts = told.get((visit.address, visit.agent))
-        if facts is None:
-            facts = told[visit.address, visit.agent] = _facts(visit.address, visit.agent)
-        plain.append((facts, bound_to(visit.at, visit.kind, visit.subject, visit.route)))
+    devices = {agent: describe(agent) for agent in {visit.agent for visit in kept}}
+    plain = [(_facts(visit, devices[visit.agent]), bound_to(visit.at, "", visit.whose, "")) for visit in kept]
     adapt = connections["logs"].ops.adapt_datetimefield_value
     return [
-        (day.pk, adapt(visit.at), visit.kind, visit.subject, visit.route, visit.status, sealed)
+        (day.pk, adapt(visit.at), "", visit.whose, "", 0, sealed)
         for visit, sealed in zip(kept, seal_rows_for_day(day.key_id, plain), strict=True)
     ]
 

@@ -7,14 +7,11 @@ from django.views.decorators.http import require_safe
 from imgnom.community.visits.public import RecordRow, records_of, writer
 from imgnom.community.visits.words import happening_of
 from imgnom.web.guards import step_up_required
+from imgnom.web.paging import make_cursor, read_cursor
 from imgnom.web.requests import MemberRequest
 
 PAGE = 50
 CATCH_UP_SECONDS = 0.5
-
-
-def _before(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _shown(row: RecordRow) -> dict[str, object]:
@@ -24,10 +21,11 @@ def _shown(row: RecordRow) -> dict[str, object]:
 @require_safe
 @step_up_required
 def my_records(request: MemberRequest) -> HttpResponse:
-    before = _before(request.GET.get("before"))
+    listing = f"access records {request.member.subject}"
+    before = read_cursor(listing, request.GET.get("before"))
     if before is None:
         writer().flush(within_seconds=CATCH_UP_SECONDS)  # the first page shows what was done a moment ago
     rows = records_of(request.member.subject, now=request.now, limit=PAGE + 1, before=before)
-    older = rows[PAGE - 1].number if len(rows) > PAGE else None
+    older = make_cursor(listing, rows[PAGE - 1].number) if len(rows) > PAGE else None
     context = {"rows": [_shown(row) for row in rows[:PAGE]], "older": older, "first": before is None}
     return render(request, "visits/records.html", context)

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
@@ -45,6 +46,10 @@ def _owner(ref: str, record: str) -> str:
     return f"{ref}:{record}"
 
 
+def _day(instant: datetime, zone: str) -> datetime:
+    return datetime.combine(instant.astimezone(ZoneInfo(zone)).date(), time(), ZoneInfo(zone)).astimezone(UTC)
+
+
 def archive_subject(
     *,
     archive_ref: str,
@@ -55,8 +60,12 @@ def archive_subject(
     by: Actor,
     now: datetime,
 ) -> str:
-    """The values stand sealed under a fresh key; repeating it after a kill changes nothing. Returns the key's id."""
-    key_id = find_or_create_key(owner=_owner(archive_ref, record), klass=KLASS, now=now)
+    """The values stand sealed under a fresh key; repeating it after a kill changes nothing. Returns the key's id.
+
+    Row, key and leaf say the day and no instant at which somebody left.
+    """
+    zone = policy_in_force().zone
+    key_id = find_or_create_key(owner=_owner(archive_ref, record), klass=KLASS, now=_day(now, zone))
     key = open_key(key_id)
     fresh = []
     with transaction.atomic(using="archive"):
@@ -64,13 +73,14 @@ def archive_subject(
             sealed = key.seal(value.encode(), bound_to=context("archive", archive_ref, record, item))
             _, made = ArchivedValue.objects.get_or_create(
                 archive_ref=archive_ref, record=record, item=item,
-                defaults={"sealed": sealed, "key_id": key_id, "starts_at": starts_at, "ends_at": due_at},
+                defaults={"sealed": sealed, "key_id": key_id, "starts_at": _day(starts_at, zone), "ends_at": due_at},
             )  # fmt: skip
             if made:
                 fresh.append(item)
         if fresh:
             record_act(
                 store="archive", act="archive", clause="A4.1①", by=by, now=now, subject=archive_ref, items=fresh, detail={"record": record},
+                day_in=zone,
             )  # fmt: skip
     return key_id
 

@@ -1,7 +1,7 @@
 """Making, opening and destroying data keys."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NewType
 
@@ -26,6 +26,8 @@ KeyId = NewType("KeyId", str)
 
 # Written out, as is the question below: the ORM takes longer to compose it than a store to do it.
 _KEEP = "INSERT INTO keys_datakey (key_id, owner, klass, wrapped, epoch, made_at) VALUES (%s, %s, %s, %s, %s, %s)"
+# SQLite numbers rows in the order they come, beside their key: a random number hides which files came one after another.
+_KEEP_UNORDERED = "INSERT INTO keys_datakey (key_id, owner, klass, wrapped, epoch, made_at, rowid) VALUES (%s, %s, %s, %s, %s, %s, %s)"
 
 
 def create_key(*, owner: str, klass: str, now: datetime) -> KeyId:
@@ -48,7 +50,11 @@ def _keep(key: bytes, *, owner: str, klass: str, now: datetime) -> KeyId:
         wrapped = hazmat.wrap(kek_of(epoch), key)
         with connections["keys"].cursor() as cursor:
             made_at = connections["keys"].ops.adapt_datetimefield_value(now)
-            cursor.execute(_KEEP, [key_id, owner, klass, wrapped, epoch, made_at])
+            row: list[str | bytes | int | datetime | None] = [key_id, owner, klass, wrapped, epoch, made_at]
+            if connections["keys"].vendor == "sqlite":
+                cursor.execute(_KEEP_UNORDERED, [*row, 1 + secrets.randbelow(2**62)])
+            else:
+                cursor.execute(_KEEP, row)
     return KeyId(key_id)
 
 
@@ -162,6 +168,18 @@ def destroy_keys(key_ids: Iterable[str], *, now: datetime, by: Actor, clause: st
         if alive:
             record_act(store="keys", act="destroy_keys", clause=clause, by=by, now=now, detail={"keys": len(alive)})
     return len(alive)
+
+
+def coarsen_file_keys(days: Mapping[str, datetime]) -> None:
+    """The keys of these owners were made on their day; repeating it is harmless."""
+    by_day: dict[datetime, list[str]] = {}
+    for owner, day in days.items():
+        by_day.setdefault(day, []).append(owner)
+    with transaction.atomic(using="keys"):
+        for day, owners in by_day.items():
+            for place in range(0, len(owners), ASKED_AT_ONCE):
+                finer = DataKey.objects.filter(owner__in=owners[place : place + ASKED_AT_ONCE]).exclude(made_at=day)
+                finer.update(made_at=day)
 
 
 def any_alive(key_ids: Iterable[str]) -> bool:

@@ -1,7 +1,7 @@
 """The only place that touches primitives, together with the ledger's signing module.
 
 AES-256-GCM with a random 96-bit nonce (NIST SP 800-38D); a version byte in front and in the associated data.
-AES-KW (RFC 3394) wraps data keys. HMAC-SHA256 makes blind indexes, HKDF-SHA256 derives one key per item.
+AES-KW (RFC 3394) wraps data keys. HMAC-SHA256 makes blind indexes, AES-SIV page cursors, HKDF-SHA256 derives one key per item.
 Long streams are sealed in 1 MiB chunks, each bound to its place and to whether it is the last.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
@@ -142,6 +142,19 @@ def derive(master: bytes, label: str) -> bytes:
 
 def keyed_digest(key: bytes, content: bytes) -> bytes:
     return hmac.new(key, content, hashlib.sha256).digest()
+
+
+def seal_repeatably(key: bytes, plain: bytes, *, bound_to: bytes) -> bytes:
+    """AES-SIV (RFC 5297): the same plaintext gives the same ciphertext. For values that are no secret of a person."""
+    return AESSIV(key).encrypt(plain, [bound_to])
+
+
+def open_repeatably(key: bytes, sealed: bytes, *, bound_to: bytes) -> bytes:
+    """Raises SealBroken for a changed or foreign value."""
+    try:
+        return AESSIV(key).decrypt(sealed, [bound_to])
+    except InvalidTag:
+        raise SealBroken("the sealed value does not open here") from None
 
 
 def fingerprint(key: bytes) -> str:

@@ -6,6 +6,7 @@ from imgnom.custody.keys.data_keys import (
     alive_ids,
     alive_owners,
     any_alive,
+    coarsen_file_keys,
     count_revived,
     create_key,
     create_keys,
@@ -31,7 +32,15 @@ from imgnom.custody.keys.errors import (
     KeyUnknown,
     SealBroken,
 )
-from imgnom.custody.keys.hazmat import DataKey, context, derive, keyed_digest, sealed_size
+from imgnom.custody.keys.hazmat import (
+    DataKey,
+    context,
+    derive,
+    keyed_digest,
+    open_repeatably,
+    seal_repeatably,
+    sealed_size,
+)
 from imgnom.custody.keys.kept_copy import (
     CopyFacts,
     copy_keys,
@@ -64,6 +73,7 @@ __all__ = [
     "any_alive",
     "check_keyring",
     "clear_residue",
+    "coarsen_file_keys",
     "compact",
     "compact_stores",
     "context",
@@ -90,10 +100,12 @@ __all__ = [
     "last_turn",
     "move_copy",
     "open_key",
+    "open_repeatably",
     "opened_keys",
     "opens_today",
     "read_copy",
     "read_key",
+    "seal_repeatably",
     "sealed_size",
     "set_keys_free",
     "store_facts",

@@ -48,6 +48,7 @@ from imgnom.custody.vault.values import (
     is_fenced,
     is_name_held,
     is_restricted,
+    ledger_name,
     lift_restriction,
     new_subject,
     new_subject_token,
@@ -65,7 +66,7 @@ __all__ = [
     "ValueMissing", "ValueTaken", "VaultError", "begin_destruction", "corrections_of", "day_key", "decoy_subject", "destroy_day_keys",
     "destroy_due_names", "destroy_file_keys", "destroy_subject", "drop_dead_values", "due_names", "ensure_subject", "fence_subject",
     "file_keys", "find_subject", "forget_value", "has_row", "held_items", "hold_digest", "hold_indexed_name", "hold_name", "index_value", "is_fenced",
-    "is_name_held", "is_restricted", "known_subjects", "leave_copied", "lift_restriction", "new_subject", "new_subject_token", "note_correction",
+    "is_name_held", "is_restricted", "known_subjects", "leave_copied", "ledger_name", "lift_restriction", "new_subject", "new_subject_token", "note_correction",
     "note_use", "open_copied", "open_file", "open_rows_for_day", "recompute_names", "replace_indexed_value", "restrict", "seal_copied", "seal_file",
     "seal_rows_for_day", "seal_value", "sealed_at", "unindex", "uses_of",
 ]  # fmt: skip

@@ -106,6 +106,11 @@ def blind_digest(item: str, canonical: str) -> str:
     return keyed_digest(derive(read_key("index"), f"blind index {item}"), canonical.encode()).hex()
 
 
+def ledger_name(kind: str, key: str | int) -> str:
+    """How leaves name a picture, a comment or a withdrawal: who has no keyring cannot tell which one it is."""
+    return blind_digest(f"ledger {kind}", str(key))[:32]
+
+
 def index_value(subject: str, item: str, canonical: str) -> None:
     """The confirmed value is found from now on. Raises ValueTaken."""
     digest = blind_digest(item, canonical)

@@ -1,5 +1,6 @@
 """Handler records and records of rights (C3, X4). They name accounts and subjects by token and hold no value of anybody."""
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,6 +72,14 @@ def record_grant(*, subject: str, role: str, change: str, by: str, now: datetime
     policy = policy_in_force()
     end = ends_at(policy.records["right_grants"], now, policy.zone)
     RightGrant.objects.create(account=subject, role=role, change=change, by=by, at=now, ends_at=end)
+
+
+def forget_whose(subject: str) -> int:
+    """Of who left no two records say that they concern the same one: each gets a token of its own; how many."""
+    numbers = list(HandlerRecord.objects.filter(whose=subject).values_list("pk", flat=True)) if subject else []
+    for number in numbers:
+        HandlerRecord.objects.filter(pk=number).update(whose=secrets.token_hex(13))
+    return len(numbers)
 
 
 def short_token(subject: str) -> str:

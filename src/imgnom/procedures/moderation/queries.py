@@ -12,10 +12,13 @@ from django.db.models import Q, QuerySet
 
 from imgnom.community.comments.public import Comment
 from imgnom.community.images.public import Image
+from imgnom.web.paging import make_cursor, read_cursors
 
 PAGE = 40
 KINDS = ("picture", "comment")
 MAX_WORDS = 6
+LISTING = "desk"
+NEWEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class DeskItem:
     kind: str
     key: str
     number: int
+    position: int
     text: str
     name: str
     whose: str
@@ -63,14 +67,14 @@ def _comments() -> QuerySet[Comment]:
 
 def _of_picture(row: Image) -> DeskItem:
     return DeskItem(
-        "picture", row.public_id, row.pk, row.title, row.shown_name, row.author.subject if row.author else "", row.author_id, row.created_at, row.visibility,
+        "picture", row.public_id, row.pk, row.position, row.title, row.shown_name, row.author.subject if row.author else "", row.author_id, row.created_at, row.visibility,
         row.removed_reason, row.public_id, row.description, row.alt, row.preview_width, row.preview_height,
     )  # fmt: skip
 
 
 def _of_comment(row: Comment) -> DeskItem:
     return DeskItem(
-        "comment", str(row.pk), row.pk, row.body, row.shown_name, row.author.subject if row.author else "", row.author_id, row.created_at,
+        "comment", str(row.pk), row.pk, row.position, row.body, row.shown_name, row.author.subject if row.author else "", row.author_id, row.created_at,
         row.image.visibility, row.removed_reason, row.image.public_id,
     )  # fmt: skip
 
@@ -86,13 +90,6 @@ def find_item(kind: str, key: str) -> DeskItem | None:
     return None
 
 
-def _cursor(text: str | None) -> tuple[int, int] | None:
-    parts = (text or "").split("-")
-    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
-        return None
-    return int(parts[0]), int(parts[1])
-
-
 def _words(text: str, fields: tuple[str, ...]) -> Q:
     found = Q()
     for word in text.split()[:MAX_WORDS]:
@@ -105,7 +102,7 @@ def _words(text: str, fields: tuple[str, ...]) -> Q:
 
 def desk_page_of(*, show: str, words: str, after: str | None) -> DeskPage:
     """`show` is `all`, `pictures`, `comments` or `removed`; `words` narrows to what holds every one of them."""
-    cursor = _cursor(after)
+    cursor = read_cursors(LISTING, after, count=2)
     pictures, comments = _pictures(), _comments()
     if show == "removed":
         pictures, comments = pictures.exclude(removed_reason=""), comments.exclude(removed_reason="")
@@ -115,22 +112,22 @@ def desk_page_of(*, show: str, words: str, after: str | None) -> DeskPage:
         pictures = pictures.filter(_words(words, ("title", "description", "author__nickname", "author_name")))
         comments = comments.filter(_words(words, ("body", "author__nickname", "author_name")))
     if cursor is not None:
-        pictures, comments = pictures.filter(pk__lt=cursor[0]), comments.filter(pk__lt=cursor[1])
+        pictures, comments = pictures.filter(position__lt=cursor[0]), comments.filter(position__lt=cursor[1])
     found: list[DeskItem] = []
     if show != "comments":
-        found += [_of_picture(row) for row in pictures.order_by("-pk")[: PAGE + 1]]
+        found += [_of_picture(row) for row in pictures.order_by("-position")[: PAGE + 1]]
     if show != "pictures":
-        found += [_of_comment(row) for row in comments.order_by("-pk")[: PAGE + 1]]
-    found.sort(key=lambda item: (item.at, item.kind, item.number), reverse=True)
+        found += [_of_comment(row) for row in comments.order_by("-position")[: PAGE + 1]]
+    found.sort(key=lambda item: (item.position, item.kind), reverse=True)
     items = tuple(found[:PAGE])
     older = _older(items, cursor) if len(found) > PAGE else ""
     return DeskPage(items, older, is_first=cursor is None)
 
 
-def _older(items: tuple[DeskItem, ...], cursor: tuple[int, int] | None) -> str:
+def _older(items: tuple[DeskItem, ...], cursor: tuple[int, ...] | None) -> str:
     """Where each kind goes on: after the last one shown, or where it stood."""
     last: Callable[[str, int], int] = lambda kind, stood: min(  # noqa: E731
-        (item.number for item in items if item.kind == kind), default=stood
+        (item.position for item in items if item.kind == kind), default=stood
     )
-    stood = cursor or (10**18 - 1, 10**18 - 1)
-    return f"{last('picture', stood[0])}-{last('comment', stood[1])}"
+    stood = cursor or (NEWEST, NEWEST)
+    return make_cursor(LISTING, last("picture", stood[0]), last("comment", stood[1]))

@@ -18,6 +18,7 @@ from imgnom.procedures.moderation.handling import PAGE, HandlerRow, grant_rows, 
 from imgnom.procedures.moderation.queries import DeskItem, desk_page_of, find_item
 from imgnom.procedures.moderation.remove_content import remove_content
 from imgnom.web.errors import plain
+from imgnom.web.paging import make_cursor, read_cursor
 from imgnom.web.requests import MemberRequest
 from imgnom.web.responses import see_other
 from imgnom.web.words import current_language
@@ -25,6 +26,7 @@ from imgnom.web.words import current_language
 # The auditor sees the records and no content; whoever runs the machine sees no records of who handled what.
 KEEPERS = ("moderator", "officer", "administrator")
 READERS = ("officer", "auditor")
+RECORDS = "handler records"
 SHOWN = ("all", "pictures", "comments", "removed")
 
 
@@ -96,13 +98,10 @@ def remove(request: MemberRequest, kind: str, key: str) -> HttpResponse:
 
 
 def _records(request: MemberRequest, form: DownloadForm, status: int = 200) -> HttpResponse:
-    before = request.GET.get("before", "")
-    rows = handler_rows(
-        now=request.now, before=int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
-    )
+    rows = handler_rows(now=request.now, before=read_cursor(RECORDS, request.GET.get("before")))
     period = words_for_period(policy_in_force().records["handler_records"].period, current_language())
     context: dict[str, Any] = {
-        "rows": rows, "older": rows[-1].number if len(rows) == PAGE else None, "grants": grant_rows(now=request.now), "form": form, "period": period,
+        "rows": rows, "older": make_cursor(RECORDS, rows[-1].number) if len(rows) == PAGE else None, "grants": grant_rows(now=request.now), "form": form, "period": period,
     }  # fmt: skip
     return render(request, "moderation/records.html", context | _frame(request, "records"), status=status)
 

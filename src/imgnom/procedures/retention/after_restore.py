@@ -18,7 +18,15 @@ from imgnom.custody.archive.public import archived_facts
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import alive_owners
 from imgnom.custody.ledger.public import KeptReceipt, kept_receipts, make_number
-from imgnom.custody.vault.public import SUBJECT, fence_subject, hold_digest, hold_indexed_name, hold_name
+from imgnom.custody.vault.public import (
+    SUBJECT,
+    fence_subject,
+    hold_digest,
+    hold_indexed_name,
+    hold_name,
+    known_subjects,
+    ledger_name,
+)
 from imgnom.policy.public import Choice, ends_at
 from imgnom.procedures.retention.models import Withdrawal
 from imgnom.procedures.retention.run_due import end_archive
@@ -35,8 +43,11 @@ def replay_withdrawals(leaves: Iterable[dict[str, Any]], held: Mapping[int, str]
 
     What is left to do is a withdrawal under way like any other.
     """
-    said = {leaf["subject"]: leaf for leaf in leaves if leaf["subject"]}
-    by_leaf = {leaf["id"]: subject for subject, leaf in said.items()}
+    acts = {leaf["subject"]: leaf for leaf in leaves if leaf["subject"]}
+    # Leaves name who left by a digest that takes the keyring to make; those of older versions by the subject itself.
+    known = {*subjects_of_members(), *known_subjects(), *alive_owners(SUBJECT)}
+    said = {who: acts[name] for who in known for name in (who, ledger_name("withdrawal", who)) if name in acts}
+    by_leaf = {leaf["id"]: name for name, leaf in acts.items()} | {leaf["id"]: who for who, leaf in said.items()}
     receipts = {receipt.leaves[0]: receipt for receipt in kept_receipts() if receipt.leaves}
     for receipt in receipts.values():
         _go_on_where_it_was(receipt)

@@ -24,9 +24,11 @@ from imgnom.community.members.public import (
     due_sessions,
     fence_registrations,
     recompute_member_ends,
+    subjects_of_members,
 )
 from imgnom.community.visits.public import (
     destroy_due_records,
+    detach_strangers,
     due_day_keys,
     due_records,
     prepare_months,
@@ -232,6 +234,7 @@ def run_due(*, now: datetime, on_progress: Callable[[str], None] | None = None) 
         ("months", lambda: prepare_months(now=now)),
         ("withdrawals", lambda: _finish_withdrawals(now, tell)),
         *((d.record, lambda d=d: _run_one(d, now, report)) for d in DESTROYERS),
+        ("records of former members", lambda: detach_strangers(subjects_of_members())),
         ("orphans", lambda: sweep_orphans(now=now)),
         ("compaction", compact_stores),
         ("epoch", lambda: _turn(now, report)),

@@ -52,6 +52,7 @@ def _withdraw(request: MemberRequest) -> HttpResponse:
             return _already(request, first.number)
         request.session.flush()
         request.session[RECEIPT] = number
+        setattr(request, "has_left", True)  # noqa: B010 - read by the access record of this request
         return see_other(f"/receipt/{number}")
     asked = request.method == "POST"
     facts, plans = plans_for(request.member.pk, now=request.now)

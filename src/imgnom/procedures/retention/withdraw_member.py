@@ -1,6 +1,6 @@
 """Leaving, step by step (A3.0a, A4.1①, A4.2, A7.2b).
 
-accepted → archived → keyless → emptied → gone → certified → done. The acceptance is one transaction: from then on no
+accepted → archived → keyless → emptied → coarsened → gone → certified → done. The acceptance is one transaction: from then on no
 page shows the person, and their posts stand as they chose. The steps behind it may be killed and repeated and are
 carried on by one at a time, under a lease: intent and fence stand before anything is moved, what is kept is in the
 archive before the live key dies, the key is dead before files and rows, and these before the one certificate. The row
@@ -15,20 +15,25 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, ProtectedError
 
 from imgnom.community.comments.public import (
     anonymise_comments,
+    coarsen_comments,
     count_comments,
+    count_settling_comments,
     delete_comments,
     delete_comments_on,
     keep_comments,
 )
 from imgnom.community.images.public import (
     anonymise_images,
+    coarsen_images,
     count_for,
+    count_settling_images,
     delete_images,
     hide_images,
     keep_images,
@@ -44,6 +49,7 @@ from imgnom.community.members.public import (
     role_of,
     session_count,
 )
+from imgnom.community.visits.public import count_records, detach_records
 from imgnom.custody.archive.public import archive_subject
 from imgnom.custody.consent.public import pseudonymise_consents
 from imgnom.custody.in_force import policy_in_force
@@ -57,6 +63,7 @@ from imgnom.custody.vault.public import (
     held_items,
     hold_name,
     leave_copied,
+    ledger_name,
 )
 from imgnom.custody.vault.reveal import reveal_items
 from imgnom.policy.public import (
@@ -70,7 +77,7 @@ from imgnom.policy.public import (
     ends_at,
     plan_withdrawal,
 )
-from imgnom.procedures.moderation.public import record_grant
+from imgnom.procedures.moderation.public import forget_whose, record_grant
 from imgnom.procedures.retention.errors import AlreadyWithdrawn, LeaseLost
 from imgnom.procedures.retention.models import Withdrawal
 from imgnom.procedures.retention.receipts import copy_receipt
@@ -83,6 +90,9 @@ FILES_AT_ONCE = 100
 # The person who pressed the button waits for so many pictures at most; more of them the worker destroys. Nobody sees any
 # of them since the acceptance.
 FILES_AT_PRESS = 25
+POSTS_AT_PRESS = 100
+RECORDS_AT_PRESS = 500
+RECORDS_AT_ONCE = 2000
 # When the copy of the receipt beside the ledger is renewed: what happens in between changes nothing that it says.
 COPIED_IN = ("archived", "certified", "done")
 # Items that the plan names by itself, or that live shorter than a membership.
@@ -137,8 +147,8 @@ def withdraw_member(member_id: int, *, choice: Choice, by: Actor, now: datetime,
             if card is None or not mark_withdrawn(member_id):
                 raise AlreadyWithdrawn(number_of(member_id))
             leaf = record_act(
-                store="default", act="withdraw", clause="A7.2b", by=by, now=now, subject=by.token, policy=policy_in_force().digest,
-                detail={"choice": choice},
+                store="default", act="withdraw", clause="A7.2b", by=Actor(by.role, None), now=now, subject=ledger_name("withdrawal", card.subject),
+                policy=policy_in_force().digest, detail={"choice": choice}, day_in=policy_in_force().zone,
             )  # fmt: skip
             Withdrawal.objects.create(
                 number=number, press=press or None, member_id=member_id, subject=by.token, choice=choice, language=current_language(), state="accepted",
@@ -292,7 +302,8 @@ def _values(subject: str, member_id: int, left_at: datetime, wanted: set[str], n
     found = _read(subject, sorted(item for item in wanted if item in items and item != "membership"), now)
     card = member_by_id(member_id)
     if card is not None and "membership" in wanted:
-        found["membership"] = f"{card.joined_at.isoformat()} {left_at.isoformat()}"
+        zone = ZoneInfo(policy_in_force().zone)
+        found["membership"] = f"{card.joined_at.astimezone(zone).date()} {left_at.astimezone(zone).date()}"
     return found
 
 
@@ -323,6 +334,32 @@ def _empty(row: Withdrawal, now: datetime, deadline: float | None) -> bool:
         _save(row, state="keyless")
         if deadline is not None and time.monotonic() > deadline:
             return False
+
+
+def _coarsen(row: Withdrawal, now: datetime, deadline: float | None) -> bool:
+    """Nothing of the posts that stay tells more than their day, and no record elsewhere whose they were (docs/linkability.md).
+
+    False when the time of the caller is over and much is left.
+    """
+    del now
+    member_id, subject, in_order = row.member_id or 0, str(row.subject), row.choice == "keep"
+    if deadline is not None and time.monotonic() >= deadline:
+        posts = count_settling_images(member_id) + count_settling_comments(member_id)
+        if posts > POSTS_AT_PRESS or count_records(subject, most=RECORDS_AT_PRESS + 1) > RECORDS_AT_PRESS:
+            return False
+        deadline = None  # little is left: all of it at once
+    steps: tuple[Callable[[], int], ...] = (
+        lambda: coarsen_images(member_id, in_order=in_order),
+        lambda: coarsen_comments(member_id, in_order=in_order),
+        lambda: detach_records(subject, limit=RECORDS_AT_ONCE),
+        lambda: forget_whose(subject),
+    )
+    for step in steps:
+        while step():
+            _save(row, state="emptied")
+            if deadline is not None and time.monotonic() > deadline:
+                return False
+    return _save(row, state="coarsened")
 
 
 def _remove(row: Withdrawal, now: datetime, _deadline: float | None) -> bool:
@@ -379,5 +416,6 @@ def _forget(row: Withdrawal, now: datetime, _deadline: float | None) -> bool:
 
 Step = Callable[[Withdrawal, datetime, float | None], bool]
 STEPS: dict[str, Step] = {
-    "accepted": _archive, "archived": _destroy_keys, "keyless": _empty, "emptied": _remove, "gone": _certify, "certified": _forget,
+    "accepted": _archive, "archived": _destroy_keys, "keyless": _empty, "emptied": _coarsen, "coarsened": _remove,
+    "gone": _certify, "certified": _forget,
 }  # fmt: skip

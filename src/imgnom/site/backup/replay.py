@@ -11,9 +11,15 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from imgnom.community.comments.public import delete_picture, discard_comment, remove_comment_by_staff
+from imgnom.community.comments.public import (
+    comment_numbers,
+    delete_picture,
+    discard_comment,
+    remove_comment_by_staff,
+)
 from imgnom.community.images.public import (
     CHANGE_VISIBILITY,
+    all_public_ids,
     dead_pictures,
     file_owners,
     remove_by_staff,
@@ -49,7 +55,16 @@ from imgnom.custody.ledger.public import (
     verify_ledger,
 )
 from imgnom.custody.outbox.public import record_act
-from imgnom.custody.vault.public import FILE, NAME, SUBJECT, WORDS, destroy_subject, drop_dead_values, known_subjects
+from imgnom.custody.vault.public import (
+    FILE,
+    NAME,
+    SUBJECT,
+    WORDS,
+    destroy_subject,
+    drop_dead_values,
+    known_subjects,
+    ledger_name,
+)
 from imgnom.policy.public import SYSTEM
 from imgnom.procedures.retention.public import end_lost_archives, replay_withdrawals, run_due, subjects_leaving
 from imgnom.site.backup.errors import RestoreRefused
@@ -57,6 +72,7 @@ from imgnom.site.backup.manifest import Manifest
 from imgnom.site.backup.words import bring_words_back
 from imgnom.site.invariants import check_invariants
 from imgnom.site.models import WorkLease
+from imgnom.web.row_order import number_from
 
 type Tell = Callable[[str], None]
 REMOVED = "복원한 뒤 다시 적용한 삭제입니다. (Removed again after a restore.)"
@@ -127,7 +143,7 @@ def _pictures(begin: int, now: datetime) -> int:
     removed = {leaf["detail"].get("picture") for leaf in acts_from(begin, acts={"remove_picture"})}
     dead = dead_pictures()
     for image in dead:
-        if image.public_id in removed:
+        if {image.public_id, ledger_name("picture", image.public_id)} & removed:
             remove_by_staff(image.public_id, reason=REMOVED, by=SYSTEM, now=now)
         else:
             delete_picture(image, now=now, by=SYSTEM)
@@ -139,19 +155,27 @@ def _visibility(begin: int) -> int:
     said = {
         leaf["detail"]["picture"]: leaf["detail"]["visibility"] for leaf in acts_from(begin, acts={CHANGE_VISIBILITY})
     }
-    return sum(see_again_as(picture, visibility) for picture, visibility in said.items())
+    if not said:
+        return 0
+    names = {ledger_name("picture", public_id): public_id for public_id in all_public_ids()}
+    return sum(see_again_as(names.get(picture, picture), visibility) for picture, visibility in said.items())
 
 
 def _comments(begin: int, now: datetime) -> int:
-    """Comments have no key of their own: the ledger says their number."""
+    """Comments have no key of their own: the ledger says their number, under a name that only we can read."""
+    acts = list(acts_from(begin, acts={"destroy_comments", "remove_comment"}))
+    said = [(leaf["act"], leaf["detail"]["comment"]) for leaf in acts if "comment" in leaf["detail"]]
+    names = {ledger_name("comment", number): number for number in (comment_numbers() if said else ())}
     count = 0
-    for leaf in list(acts_from(begin, acts={"destroy_comments", "remove_comment"})):
-        number = leaf["detail"].get("comment")
-        if isinstance(number, int):
-            if leaf["act"] == "destroy_comments":
-                count += discard_comment(number, now=now, by=SYSTEM)
-            else:
-                count += remove_comment_by_staff(number, reason=REMOVED, by=SYSTEM, now=now)
+    for act, name in said:
+        # A plain number is of a version that numbered comments in order.
+        number = number_from("comment", name) if isinstance(name, int) else names.get(name)
+        if number is None:
+            continue
+        if act == "destroy_comments":
+            count += discard_comment(number, now=now, by=SYSTEM)
+        else:
+            count += remove_comment_by_staff(number, reason=REMOVED, by=SYSTEM, now=now)
     return count
 
 

@@ -212,6 +212,12 @@ def seoul_time(value: datetime | None) -> str:
 
 
 @register.filter
+def minute_iso(value: datetime | None) -> str:
+    """For `datetime` attributes: no page tells more than the minute of what somebody did."""
+    return in_seoul(value).isoformat(timespec="minutes") if value else ""
+
+
+@register.filter
 def until_words(value: date | datetime | None, now: datetime) -> str:
     return _until_words(value, now, current_language())
 
