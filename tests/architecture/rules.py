@@ -324,6 +324,58 @@ def dangerous_words(house: House) -> list[str]:
     ]
 
 
+NORMALIZERS = {
+    "normalize",
+    "is_normalized",
+    "ucd_3_2_0",
+    "normalize_username",
+    "UsernameField",
+    "slugify",
+    "unicode_ci_compare",
+}
+NAME_CODECS = {"idna", "punycode"}
+DJANGO_TEXT_FIELDS = re.compile(
+    r"(?:CharField|EmailField|RegexField|SlugField|URLField|GenericIPAddressField|JSONField)$"
+)
+
+
+def unbounded_text(house: House) -> list[str]:
+    """Normalising takes quadratic time on runs of marks: one module checks first, and no other may normalise."""
+    wrong = []
+    for module in house.modules:
+        if module.path == "policy/text.py":
+            continue
+        wrong += [f"{module.path} imports {name}" for name in module.imports if name.split(".")[-1] in NORMALIZERS]
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Attribute) and node.attr in NORMALIZERS:
+                wrong.append(_at(module, node.lineno, f"uses {node.attr}"))
+            if isinstance(node, ast.alias) and node.name.split(".")[0] == "unicodedata" and node.asname:
+                wrong.append(f"{module.path} gives unicodedata another name")
+        for line, text in module.strings():
+            if text.lower() in NAME_CODECS or (text in NORMALIZERS and "unicodedata" in module.text):
+                wrong.append(_at(module, line, f"names {text}"))
+    return wrong
+
+
+def unbounded_fields(house: House) -> list[str]:
+    """A form's text fields are those of web/fields.py, which check length and marks before anything else."""
+    return [
+        _at(module, node.lineno, f"uses {ast.unparse(node)}")
+        for module in house.modules
+        if module.path != "web/fields.py"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute)
+        and DJANGO_TEXT_FIELDS.match(node.attr)
+        and ast.unparse(node.value) in ("forms", "django.forms", "fields", "forms.fields")
+    ] + [
+        f"{module.path} imports {name}"
+        for module in house.modules
+        if module.path != "web/fields.py"
+        for name in module.imports
+        if name.startswith("django.forms.") and DJANGO_TEXT_FIELDS.match(name.split(".")[-1])
+    ]
+
+
 EXCUSES = {
     "behind-walls": doors_passed_by,
     "loads-by-name": loading_by_string,
@@ -367,5 +419,7 @@ RULES = (
     silent_defaults,
     use_cases_out_of_form,
     dangerous_words,
+    unbounded_text,
+    unbounded_fields,
     idle_exceptions,
 )

@@ -15,6 +15,7 @@ values. The JSON is {"state", "ok", "findings": [{"what", "state", "ok", "words"
 
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,6 +30,7 @@ from imgnom.community.members.public import mail_server_trouble
 from imgnom.custody.in_force import policy_in_force, trouble
 from imgnom.custody.keys.public import KeysError, check_keyring, copy_status
 from imgnom.custody.ledger.public import witness_trouble
+from imgnom.policy.text import MAX_MARKS, growth_of_normalization
 from imgnom.site.backup.last import LATE_AFTER, backup_trouble, last_backup
 from imgnom.site.clock import now
 from imgnom.site.database_roles import role_faults, roles_are_asked_for
@@ -41,6 +43,8 @@ from imgnom.web.room import MIB, Room, rooms
 
 State = Literal["ok", "warning", "failure"]
 STATES: tuple[State, ...] = ("ok", "warning", "failure")
+# How many times longer four times the marks take: 4 is linear, 16 quadratic.
+QUADRATIC_FROM = 8.0
 # The worker shows itself twice a second; a round that destroys much may take minutes.
 WORKER_QUIET_AFTER = timedelta(minutes=10)
 
@@ -74,6 +78,16 @@ def _judged(what: str, problem: str, words: str) -> Line:
 def _python() -> Iterator[Line]:
     yield Line("Python", "ok" if sys.version_info >= (3, 12) else "failure", sys.version.split()[0])
     yield Line("SQLite", "ok" if sqlite3.sqlite_version_info >= (3, 37) else "failure", sqlite3.sqlite_version)
+
+
+def _normalization() -> Iterator[Line]:
+    """Whether requests could hold this Python's lock with combining marks, were their runs not bounded."""
+    growth = growth_of_normalization(clock=time.thread_time)
+    if growth < QUADRATIC_FROM:
+        yield ok("Unicode normalisation", "takes linear time in this Python")
+    else:
+        words = f"takes quadratic time in this Python for combining marks in a row; more than {MAX_MARKS} are refused"
+        yield ok("Unicode normalisation", words)
 
 
 def decoder_lines() -> Iterator[Line]:
@@ -231,6 +245,7 @@ def _roles() -> Iterator[Line]:
 
 CHECKS: tuple[Callable[[], Iterable[Line]], ...] = (
     _python,
+    _normalization,
     decoder_lines,
     _policy,
     _addresses,

@@ -52,6 +52,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "imgnom.web.middleware.ScrubbedErrors",
     "imgnom.web.middleware.SecurityHeaders",
+    "imgnom.web.middleware.RequestLimits",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "imgnom.web.room.RoomForThoseWhoLeave",
     "imgnom.site.clock.StampNow",
@@ -123,7 +124,8 @@ WHITENOISE_AUTOREFRESH = False
 
 # The limits of a request, before any view. Files have their own (web/uploads.py) and no handler that could write them.
 FILE_UPLOAD_HANDLERS: list[str] = []
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# The longest form of ours, every field full and each character escaped (12 bytes), is 100 KB.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 400
 DATA_UPLOAD_MAX_NUMBER_FILES = 50
 

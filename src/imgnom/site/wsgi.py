@@ -10,6 +10,9 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
+from imgnom.policy.text import has_long_mark_run
+from imgnom.web.request_limits import bound
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imgnom.site.settings")
 _inner = get_wsgi_application()
 
@@ -24,6 +27,7 @@ def _record_visits_behind_requests() -> None:
 
 
 _record_visits_behind_requests()
+has_long_mark_run("\u0300")  # makes its table now rather than in somebody's request
 # A page takes a few milliseconds and waits for its turn at every query: whoever reads an upload yields soon.
 sys.setswitchinterval(0.0005)
 # What a server adds for the request begins with one of these; all else came from the process.
@@ -50,4 +54,5 @@ def _is_of_the_request(name: str, value: object) -> bool:
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     asked = {name: value for name, value in environ.items() if _is_of_the_request(name, value)}
+    bound(asked)
     return _inner(asked, start_response)

@@ -92,6 +92,16 @@ _TEXTS: dict[str, dict[Language, Words]] = {
             "Nothing of it was stored. Make the file smaller, or send fewer at a time.",
         ),
     },
+    "414": {
+        "ko": Words(
+            "주소가 너무 깁니다",
+            "주소가 받을 수 있는 길이를 넘어 열지 않았습니다. 주소를 줄이거나 첫 화면에서 찾아가 주세요.",
+        ),
+        "en": Words(
+            "This address is too long",
+            "The address is longer than we accept, so nothing was opened. Shorten it, or start from the front page.",
+        ),
+    },
     "415": {
         "ko": Words(
             "받지 않는 종류의 파일입니다",
@@ -120,6 +130,16 @@ _TEXTS: dict[str, dict[Language, Words]] = {
         "en": Words(
             "Too many tries, so this one was held",
             "What you just asked for was not done. Try again in {wait}.",
+        ),
+    },
+    "431": {
+        "ko": Words(
+            "브라우저가 보낸 쿠키가 너무 많습니다",
+            "쿠키가 받을 수 있는 길이를 넘어 열지 않았습니다. 이 사이트의 쿠키를 지우고 다시 열어 주세요.",
+        ),
+        "en": Words(
+            "Your browser sent too many cookies",
+            "They are longer than we accept, so nothing was opened. Delete this site's cookies and try again.",
         ),
     },
     "500": {

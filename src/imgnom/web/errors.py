@@ -4,7 +4,8 @@
     TooMany                                                   429 with Retry-After
     RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent    413
     UnreadablePostError, MultiPartParserError, BadRequest,
-      SuspiciousOperation (foreign host, broken session …)    400
+      SuspiciousOperation (foreign host, broken session …),
+      UnboundedText (too long, or too many marks in a row)    400
     PermissionDenied                                          403
     Http404                                                   404
     a full disk                                               507 with Retry-After, and its reserve is given up
@@ -36,6 +37,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.safestring import SafeString
 from django.views.debug import ExceptionReporter
 
+from imgnom.policy.text import UnboundedText
 from imgnom.web.error_words import DEFAULT_WAIT_SECONDS, words_for
 from imgnom.web.language import language_of
 from imgnom.web.responses import wants_json
@@ -108,6 +110,8 @@ def too_many(request: HttpRequest, retry_after: int, *, upright: bool = True) ->
 def answer_for(request: HttpRequest, error: BaseException | None, *, upright: bool) -> HttpResponse:
     """The answer to an exception. What nobody foresaw is noted by type and route and nothing else."""
     match error:
+        case UnboundedText():
+            status = 400
         case TooMany():
             return too_many(request, error.retry_after, upright=upright)
         case RequestDataTooBig() | TooManyFieldsSent() | TooManyFilesSent():

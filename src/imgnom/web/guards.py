@@ -18,6 +18,7 @@ from imgnom.web.requests import MemberRequest, Request
 from imgnom.web.responses import wants_json
 
 type View = Callable[..., HttpResponse]
+MAX_NEXT = 2000
 STEP_UP_FOR = timedelta(minutes=10)
 # The session's note that a password was right and the second factor is owed; written by the members' room.
 HALF_LOGIN = "half_login"
@@ -26,6 +27,8 @@ HALF_LOGIN = "half_login"
 def safe_next(value: str | None, default: str = "/") -> str:
     """A path of this site, or the default (threat C3)."""
     value = value or ""
+    if len(value) > MAX_NEXT:
+        return default
     if not value.startswith("/") or value[1:2] in ("/", "\\") or any(ord(c) < 33 or c == "\\" for c in value):
         return default
     try:
@@ -42,7 +45,10 @@ def way_back(request: HttpRequest) -> str:
     """
     if request.method in ("GET", "HEAD"):
         return safe_next(request.get_full_path())
-    came = urlsplit(request.headers.get("Referer", ""))
+    referer = request.headers.get("Referer", "")
+    if len(referer) > MAX_NEXT or not referer.isascii():  # urlsplit normalises the host
+        return "/"
+    came = urlsplit(referer)
     here = urlsplit(settings.IMGNOM.base_url)
     if (came.scheme, came.netloc) != (here.scheme, here.netloc):
         return "/"

@@ -13,9 +13,11 @@ from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
 from imgnom.custody.in_force import policy_in_force
+from imgnom.policy.text import has_long_mark_run
 from imgnom.web import errors
 from imgnom.web.cookies import PREFIX, read_cookie
 from imgnom.web.language import language_of
+from imgnom.web.request_limits import MAX_PARAMETER, bound
 from imgnom.web.requests import Request
 
 log = logging.getLogger("imgnom.web")
@@ -38,6 +40,22 @@ HEADERS = {
 PRIVATE = ("/me", "/desk", "/receipt", "/login", "/signup", "/reset", "/step-up", "/staff")
 # Worded pages differ by language and by who is signed in; a picture's bytes do not.
 WORDED = ("text/", "application/json", "application/atom")
+
+
+class RequestLimits:
+    """Answers what `bound` refused; an address's own parameters have a maximum length, and no tower of marks."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Request) -> HttpResponse:
+        status = bound(request.META)
+        return errors.bare(request, status) if status else self.get_response(request)
+
+    def process_view(self, request: Request, view: object, args: object, kwargs: Mapping[str, object]) -> None:
+        for value in kwargs.values():
+            if isinstance(value, str) and (len(value) > MAX_PARAMETER or has_long_mark_run(value)):
+                raise Http404
 
 
 class ScrubbedErrors:

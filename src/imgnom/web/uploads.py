@@ -5,6 +5,7 @@ of a request, and only where somebody signed in sends them to a page that takes 
 go, so that the page can say which file was too large. A file's name is told back and used for nothing else.
 """
 
+import re
 from collections.abc import Callable
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ from typing import IO, TYPE_CHECKING, Any
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, multipartparser
 from django.http.multipartparser import MultiPartParser
+from django.utils.http import parse_header_parameters
 
 from imgnom.web.requests import Request
 
@@ -83,6 +85,33 @@ class HoldInMemory(FileUploadHandler):
         return HeldFile(
             content, name=self.file_name or NAMELESS, size=file_size, too_large=too_large, over_all=self.over_all and not too_large
         )  # fmt: skip
+
+
+# An alphabet that a part's header names for one of its parameters (RFC 2231), as in filename*=utf-8''a.jpg.
+_ALPHABET = re.compile(r"\*\s*=\s*\"?([^'\"]*)'")
+_KNOWN_ALPHABETS = ("", "utf-8", "us-ascii", "iso-8859-1")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+MAX_PARAMETERS = 16
+_STAND_IN = "\x1f"  # for a semicolon inside quotes
+
+
+def _header_of_part(line: str) -> tuple[str, dict[str, str]]:
+    """Django's, in linear time. Raises ValueError for a header that no browser sends.
+
+    Python's parser counts the quotes anew at each semicolon, and looks up whatever alphabet is named; of names that it
+    does not know it remembers each for ever.
+    """
+    plain = _QUOTED.sub(lambda found: found[0].replace(";", _STAND_IN), line)
+    if plain.count(";") > MAX_PARAMETERS:
+        raise ValueError("too many parameters")
+    if any(name.strip().lower() not in _KNOWN_ALPHABETS for name in _ALPHABET.findall(plain)):
+        raise ValueError("unknown alphabet")
+    kind, parameters = parse_header_parameters(plain)
+    return kind, {name: value.replace(_STAND_IN, ";") for name, value in parameters.items()}
+
+
+# Django's parser has no hook for it; a header that raises ValueError is passed over.
+multipartparser.parse_header_parameters = _header_of_part  # type: ignore[attr-defined]  # imported there
 
 
 class AnyName(MultiPartParser):

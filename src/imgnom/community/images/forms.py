@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from imgnom.community.images.text import MAX_TAG, MAX_TAGS, one_line, several_lines, tag_names
+from imgnom.web.fields import TextField
 from imgnom.web.words import say
 
 VISIBILITIES = (
@@ -16,22 +17,12 @@ VISIBILITIES = (
 )
 
 
-class CleanText(forms.CharField):
+class CleanText(TextField):
     """Text is cleaned before its length is counted: a browser sends two characters for the end of a line."""
 
-    def __init__(self, *, clean_with: Callable[[str], str], hint: str = "", why: str = "", **kwargs: Any) -> None:
-        self.clean_with, self.hint, self.why = clean_with, hint, why
-        limit = kwargs.pop("max_length")
-        too_long = say(
-            ko=f"{limit:,}자까지 적을 수 있습니다. 조금 줄여 주세요.",
-            en=f"Up to {limit:,} characters. Shorten it a little.",
-        )
-        kwargs["error_messages"] = {"max_length": too_long} | kwargs.pop("error_messages", {})
-        super().__init__(max_length=limit, **kwargs)
+    def __init__(self, *, clean_with: Callable[[str], str], **kwargs: Any) -> None:
+        super().__init__(clean_with=clean_with, **kwargs)
         self.widget.attrs.setdefault("class", "box")
-
-    def to_python(self, value: Any) -> str:
-        return self.clean_with(super().to_python(value) or "")
 
 
 class TagsField(CleanText):

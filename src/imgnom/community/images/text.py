@@ -7,7 +7,11 @@ it backwards. Letters that run from right to left and the joiners of emoji stay.
 import re
 import unicodedata
 
+from imgnom.policy.text import normalized
+
 MAX_TAGS, MAX_TAG = 20, 40
+# The longest text that any field or address hands over, before it is cleaned.
+MAX_TYPED_CHARS = 20_000
 _TURNS_THE_LINE = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF])
 _LINE_ENDS = re.compile("\r\n?|\v|\f|\x85|\u2028|\u2029")
 _NOT_IN_TAGS = str.maketrans(dict.fromkeys('#/\\?%&;:"<>()[]{}', " ") | {",": " ", "，": " ", "、": " "})
@@ -18,8 +22,9 @@ def _without_controls(text: str) -> str:
 
 
 def several_lines(text: str) -> str:
-    """Composed (NFC), with plain line feeds, at most one empty line in a row."""
-    composed = unicodedata.normalize("NFC", _LINE_ENDS.sub("\n", text).replace("\t", " "))
+    """Composed (NFC), with plain line feeds, at most one empty line in a row. Raises UnboundedText."""
+    composed = normalized("NFC", text, max_chars=MAX_TYPED_CHARS)
+    composed = _LINE_ENDS.sub("\n", composed).replace("\t", " ")
     plain = _without_controls(composed.translate(_TURNS_THE_LINE))
     return re.sub(r"\n{3,}", "\n\n", plain).strip()
 

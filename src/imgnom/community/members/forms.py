@@ -1,6 +1,5 @@
 """The forms of the members. Labels, purposes and periods under each field come from the policy file."""
 
-import unicodedata
 from typing import Any
 
 from django import forms
@@ -11,6 +10,8 @@ from imgnom.community.members import rules
 from imgnom.custody.guard.public import canonical_email
 from imgnom.custody.in_force import policy_in_force
 from imgnom.policy.public import Item, words_for_period
+from imgnom.policy.text import normalized
+from imgnom.web.fields import EmailField, PasswordField, TextField
 from imgnom.web.words import current_language, say
 
 MISSING = {
@@ -48,7 +49,7 @@ def dress(field: forms.Field, *, hint: str = "", why: str = "", **attrs: str) ->
 def text_box(
     label: str, *, hint: str = "", why: str = "", required: bool = True, max_length: int = 254, **attrs: str
 ) -> forms.Field:
-    field = forms.CharField(label=label, error_messages=_messages(max_length), required=required, max_length=max_length)
+    field = TextField(label=label, error_messages=_messages(max_length), required=required, max_length=max_length)
     return dress(field, hint=hint, why=why, **attrs)
 
 
@@ -62,22 +63,14 @@ def email_box(label: str, *, hint: str = "", why: str = "") -> forms.Field:
     wrong = say(
         ko="이메일 주소를 적어 주세요. 예: name@mail.example", en="Write an e-mail address, as name@mail.example"
     )
-    field = forms.EmailField(label=label, error_messages=_messages(254) | {"invalid": wrong}, max_length=254)
+    field = EmailField(label=label, error_messages=_messages(254) | {"invalid": wrong}, max_length=254)
     return dress(field, hint=hint, why=why, autocomplete="email")
-
-
-class PasswordField(forms.CharField):
-    """As typed, blanks too; only Hangul that came in pieces is put together, so that every keyboard writes the same."""
-
-    def to_python(self, value: Any) -> str:
-        return unicodedata.normalize("NFC", super().to_python(value) or "")
 
 
 def password_box(label: str, autocomplete: str, *, hint: str = "", why: str = "") -> forms.Field:
     field = PasswordField(
         label=label,
         widget=forms.PasswordInput(),
-        strip=False,
         error_messages=_messages(rules.MAX_PASSWORD),
         max_length=rules.MAX_PASSWORD,
     )
@@ -148,7 +141,9 @@ class SignupForm(forms.Form):
         }
 
     def extras(self) -> dict[str, str]:
-        return {name: unicodedata.normalize("NFC", self.cleaned_data[name]) for name in self.extra_items}
+        return {
+            name: normalized("NFC", self.cleaned_data[name], max_chars=LONGEST_OPTIONAL) for name in self.extra_items
+        }
 
     def required_consents(self) -> list[BoundField]:
         return [self[k.id] for k in policy_in_force().consents.values() if k.required]
@@ -188,7 +183,7 @@ class SignupForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if data.get("password1"):
-            beside = tuple(self.data.get(name) or "" for name in ("username", "nickname", "email"))
+            beside = tuple(str(data.get(name) or "") for name in ("username", "nickname", "email"))
             try:
                 rules.check_password(data["password1"], beside=beside)
             except ValidationError as error:

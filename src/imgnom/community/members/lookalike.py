@@ -12,6 +12,8 @@ import unicodedata
 from functools import cache
 from pathlib import Path
 
+from imgnom.policy.text import normalized
+
 # Small Cyrillic letters of the form of Latin capitals: not in the standard's list, but read so in a name.
 _SMALL_CAPITALS = {"к": "k", "м": "rn", "т": "t", "в": "b", "н": "h"}
 _SCRIPTS = (
@@ -22,6 +24,8 @@ _EAST_ASIAN = frozenset(("LATIN", "HANGUL", "CJK", "HIRAGANA", "KATAKANA", "BOPO
 # Letters and signs that show nothing: fillers of Hangul, the empty braille cell, the sign for "no letter".
 INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5\u00ad")
 MAX_MARKS = 3
+# What a form may hand over, and what compatibility forms can grow to (U+FDFA becomes 18 characters).
+MAX_NAME_CHARS, MAX_FOLDED_CHARS = 1016, 20_000
 # The one joiner that shows: between two pictographs it makes a third (a family, a flag).
 _JOINED_PICTURES = re.compile(
     "(?<=[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])\u200d(?=[\u2600-\u27bf\U0001f000-\U0001faff])"
@@ -42,10 +46,12 @@ def _is_bare(char: str) -> bool:
 
 
 def skeleton(name: str) -> str:
-    folded = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", name).casefold())
+    """Raises UnboundedText."""
+    composed = normalized("NFKC", name, max_chars=MAX_NAME_CHARS).casefold()
+    folded = normalized("NFD", composed, max_chars=MAX_FOLDED_CHARS)
     bare = "".join(char for char in folded if _is_bare(char) and char not in INVISIBLE)
-    alike = unicodedata.normalize("NFD", bare.translate(_stand_ins())).casefold()
-    return re.sub(r"[\s._\-·~'\"!*]+", "", unicodedata.normalize("NFC", alike))
+    alike = normalized("NFD", bare.translate(_stand_ins()), max_chars=2 * MAX_FOLDED_CHARS).casefold()
+    return re.sub(r"[\s._\-·~'\"!*]+", "", normalized("NFC", alike, max_chars=2 * MAX_FOLDED_CHARS))
 
 
 # For the names of the staff only, where a digit for a letter is read as that letter.
@@ -105,7 +111,7 @@ def stroke(name: str) -> str:
 
 def letters_of(name: str) -> str:
     """Without whatever is neither letter nor digit: stars between the letters hide no word."""
-    bare = unicodedata.normalize("NFKC", name)
+    bare = normalized("NFKC", name, max_chars=MAX_FOLDED_CHARS)
     return "".join(char for char in bare if char.isalnum() or _named_letter(char) != char)
 
 
@@ -116,7 +122,7 @@ def syllables_of(name: str) -> str:
 
 def words_of(name: str) -> tuple[list[str], ...]:
     """The words of a name as blanks and signs part them, then without digits at their ends, then parted by digits too."""
-    bare = "".join(char for char in unicodedata.normalize("NFKC", name) if _is_bare(char))
+    bare = "".join(char for char in normalized("NFKC", name, max_chars=MAX_FOLDED_CHARS) if _is_bare(char))
     words = [word for word in re.split(r"[\W_]+", bare) if word]
     trimmed = [word.strip("0123456789") for word in words]
     return words, [word for word in trimmed if word], [word for word in re.split(r"[\W\d_]+", bare) if word]
@@ -124,12 +130,12 @@ def words_of(name: str) -> tuple[list[str], ...]:
 
 def has_loose_jamo(name: str) -> bool:
     """Whether letters of Hangul stand in it that form no syllable."""
-    return any(0x1100 <= ord(char) <= 0x11FF for char in unicodedata.normalize("NFKC", name))
+    return any(0x1100 <= ord(char) <= 0x11FF for char in normalized("NFKC", name, max_chars=MAX_FOLDED_CHARS))
 
 
 def jamo(text: str) -> str:
     """Hangul as a row of single letters, so that ㅇㅜㄴ and 운 are the same."""
-    return unicodedata.normalize("NFD", text).translate(_PIECES).translate(_DOUBLED)
+    return normalized("NFD", text, max_chars=2 * MAX_FOLDED_CHARS).translate(_PIECES).translate(_DOUBLED)
 
 
 def _script(char: str) -> str | None:
@@ -149,7 +155,7 @@ def hides_something(name: str) -> bool:
     if any(char in INVISIBLE or (unicodedata.category(char)[0] in "CZ" and char != " ") for char in plain):
         return True
     marks = 0
-    for char in unicodedata.normalize("NFD", name):
+    for char in normalized("NFD", name, max_chars=MAX_NAME_CHARS):
         marks = marks + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
         if marks > MAX_MARKS:
             return True

@@ -5,23 +5,25 @@ them are the same when they look the same (`lookalike`). Names that seem to spea
 """
 
 import re
-import unicodedata
 from difflib import SequenceMatcher
 
 from django.core.exceptions import ValidationError
 
 from imgnom.community.members.leaked import is_leaked
-from imgnom.community.members.lookalike import hides_something, mixes_scripts, skeleton, stroke
+from imgnom.community.members.lookalike import MAX_NAME_CHARS, hides_something, mixes_scripts, skeleton, stroke
 from imgnom.community.members.reserved import SPEAKING, WORDS, reserved_word_in
+from imgnom.policy.text import normalized
 from imgnom.web.words import say
 
 MIN_PASSWORD, MAX_PASSWORD = 8, 128
 MAX_KEY = 160
+MAX_COMPARED = 254
 _KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "1234567890", "abcdefghijklmnopqrstuvwxyz", "ㅂㅈㄷㄱㅅㅛㅕㅑㅐㅔ")
 
 
 def canonical_username(value: str) -> str:
-    return unicodedata.normalize("NFKC", value.strip()).casefold()
+    """Raises UnboundedText."""
+    return normalized("NFKC", value, max_chars=MAX_NAME_CHARS).strip().casefold()
 
 
 def nickname_key(value: str) -> str:
@@ -51,7 +53,7 @@ def check_username(value: str) -> str:
 
 def check_nickname(value: str) -> str:
     """The name as it will be shown: NFC, single blanks."""
-    name = " ".join(unicodedata.normalize("NFC", value).split(" ")).strip()
+    name = " ".join(normalized("NFC", value, max_chars=MAX_NAME_CHARS).split(" ")).strip()
     name = re.sub(" {2,}", " ", name)
     if not 2 <= len(name) <= 40 or any(char in '/\\@#?&<>"%' for char in name):
         raise ValidationError(
@@ -99,6 +101,10 @@ def _is_like(value: str, other: str) -> bool:
     return other in value or value in other or SequenceMatcher(None, value, other).ratio() > 0.75
 
 
+def _folded(text: str) -> str:
+    return normalized("NFKC", text, max_chars=MAX_NAME_CHARS).casefold()[:MAX_COMPARED]
+
+
 def check_password(value: str, *, beside: tuple[str, ...]) -> None:
     """Refuse what is short, known from leaks, or like the words `beside` it. Raises ValidationError."""
     if not MIN_PASSWORD <= len(value) <= MAX_PASSWORD:
@@ -110,8 +116,8 @@ def check_password(value: str, *, beside: tuple[str, ...]) -> None:
                 en="This password is known from leaks or the first anybody would try. Choose another.",
             )
         )
-    small = unicodedata.normalize("NFKC", value).casefold()
-    words = {unicodedata.normalize("NFKC", part).casefold() for text in beside for part in (text, text.split("@")[0])}
+    small = _folded(value)
+    words = {_folded(part) for text in beside for part in (text, text.split("@")[0])}
     if any(_is_like(small, word) for word in words - {""}):
         raise ValidationError(
             say(

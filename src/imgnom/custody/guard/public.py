@@ -1,17 +1,19 @@
 """The door of the guard: canonical e-mail → Argon2id with a fixed salt → HMAC under the pepper (design §5)."""
 
 import re
-import unicodedata
 from datetime import datetime
 
 from argon2.low_level import Type, hash_secret_raw
 
 from imgnom.custody.guard.models import GuardEntry
 from imgnom.custody.keys.public import keyed_digest, read_key
+from imgnom.policy.text import ascii_domain, normalized
 
 __all__ = ["add_to_guard", "canonical_email", "is_guarded", "mail_domain", "remove_from_guard"]
 
 SALT = b"imgnom guard, fixed on purpose"
+# RFC 5321: 64 octets of a name, 255 of a domain.
+MAX_ADDRESS = 320
 MEMORY_KIB = 64 * 1024
 PASSES = 2
 GENERATION = 1
@@ -43,7 +45,7 @@ def canonical_email(address: str) -> str:
     daum.net), so nothing is lost there. Domains stand as the name servers know them. Raises ValueError for what is no
     address, for a quoted name and for a number in place of a domain.
     """
-    name, at, domain = unicodedata.normalize("NFKC", address.strip()).rpartition("@")
+    name, at, domain = normalized("NFKC", address, max_chars=MAX_ADDRESS).strip().rpartition("@")
     if not (at and PLAIN_NAME.fullmatch(name)) or domain.startswith("["):
         raise ValueError("no e-mail address")
     domain = mail_domain(domain)
@@ -57,10 +59,7 @@ def canonical_email(address: str) -> str:
 
 def mail_domain(domain: str) -> str:
     """A domain as the name servers know it: small letters, punycode. Raises ValueError."""
-    found = unicodedata.normalize("NFKC", domain).lower().rstrip(".").encode("idna").decode()
-    if not found:
-        raise ValueError("no domain")
-    return found
+    return ascii_domain(domain)
 
 
 def _digest(canonical: str) -> str:

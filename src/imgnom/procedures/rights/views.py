@@ -26,6 +26,7 @@ from imgnom.procedures.rights.export import export_zip, exported_facts
 from imgnom.procedures.rights.held import held_of, read_own
 from imgnom.procedures.rights.looks import looks_of
 from imgnom.procedures.rights.threads import AXIS, threads_of
+from imgnom.web.fields import EmailField, TextField
 from imgnom.web.guards import has_step_up, login_required_page, step_up_required
 from imgnom.web.requests import MemberRequest, posted
 from imgnom.web.responses import invalid, see_other, streamed, wants_json
@@ -72,7 +73,7 @@ class EditForm(forms.Form):
         lang, policy = current_language(), policy_in_force()
         for name in ("nickname", "email", *extra):
             item = policy.items[name]
-            kind = forms.EmailField if name == "email" else forms.CharField
+            kind = EmailField if name == "email" else TextField
             field = kind(
                 label=item.label.get(lang), max_length=254, required=item.required or name in ("nickname", "email")
             )

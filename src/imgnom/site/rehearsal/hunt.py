@@ -19,7 +19,6 @@ import re
 import shutil
 import sqlite3
 import tempfile
-import unicodedata
 import urllib.parse
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +26,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from imgnom.policy.text import normalized
 
 GZIP, ZIP, BZIP, XZ = b"\x1f\x8b\x08", b"PK\x03\x04", b"BZh", b"\xfd7zXZ\x00"
 # Two bytes may begin a zlib stream when the first says "deflate" and both together divide by 31 (RFC 1950).
@@ -41,6 +42,7 @@ MAX_INFLATED = 32 * 1024 * 1024
 HEAD_BYTES = 16 * 1024
 MAX_DEPTH = 3
 MIN_PATTERN_BYTES = 6
+LONGEST = 100_000  # characters of a planted value
 STEM_BYTES = 8
 ZIP_HEADER_BYTES = 30
 
@@ -101,8 +103,8 @@ def forms_of(value: Canary) -> dict[bytes, str]:
     if isinstance(value, bytes):
         found = [(form, pattern) for form, pattern in _of_bytes(value)]
     else:
-        found = [*_of_text(unicodedata.normalize("NFC", value))]
-        found += [(f"{form} NFD", pattern) for form, pattern in _of_text(unicodedata.normalize("NFD", value))]
+        found = [*_of_text(normalized("NFC", value, max_chars=LONGEST))]
+        found += [(f"{form} NFD", pattern) for form, pattern in _of_text(normalized("NFD", value, max_chars=LONGEST))]
     for form, pattern in found:
         if len(pattern) >= MIN_PATTERN_BYTES:
             patterns.setdefault(pattern, form)

@@ -9,13 +9,13 @@ import json
 import lzma
 import quopri
 import sqlite3
-import unicodedata
 import urllib.parse
 import zipfile
 import zlib
 from contextlib import closing
 from pathlib import Path
 
+from imgnom.policy.text import normalized
 from imgnom.site.rehearsal.canaries import hangul, latin
 from imgnom.site.rehearsal.stage import Stage
 
@@ -29,7 +29,7 @@ def _zip(word: str) -> bytes:
 
 def _disguises(word: str, name: str) -> dict[str, bytes]:
     """File name -> content. `word` is Latin, `name` Hangul; each disguise hides one of them."""
-    apart = unicodedata.normalize("NFD", name)
+    apart = normalized("NFD", name, max_chars=100)
     return {
         "hangul.txt": f"…{name}…".encode(),
         "hangul-apart.txt": f"…{apart}…".encode(),
