@@ -199,25 +199,6 @@ def test_what_cannot_be_made_or_kept_is_not_tried_at_every_visit(
     assert again._FAILED.keys() == {image.media_token}
 
 
-@pytest.mark.clause("A2.1")
-def test_a_crowd_of_uploads_is_told_to_come_again(
-    author: MemberCard, now: datetime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(decode, "_PLACES", threading.BoundedSemaphore(1))
-    monkeypatch.setattr(decode, "WAIT_SECONDS", 0.0)
-    browser = Client(headers={"accept-language": "en"})
-    assert browser.post("/login", {"login": "eunsu.x", "password": "kite over the river"}).status_code == 303
-    file = io.BytesIO(files.saved(files.drawn(), "JPEG"))
-    file.name = "a.jpg"
-    with decode._PLACES:
-        answer = browser.post("/upload", {"file": file}, headers={"accept": "application/json"})
-    assert (answer.status_code, answer["Retry-After"]) == (503, "2")
-    assert "in a moment" in answer.json()["files"][0]["error"]
-    assert not Image.objects.exists()
-    file.seek(0)
-    assert browser.post("/upload", {"file": file}, headers={"accept": "application/json"}).status_code == 201
-
-
 def by_owner(image: Image, now: datetime) -> None:
     delete_one(image, now=now, by=SYSTEM)
 

@@ -924,9 +924,9 @@ def test_an_avif_that_would_need_too_much_room_is_refused_in_words(client: Clien
 def test_a_picture_whose_owner_left_while_it_was_opened_is_not_kept_and_the_answer_says_so(
     client: Client, author: MemberCard, now: datetime, monkeypatch: pytest.MonkeyPatch, json: bool
 ) -> None:
-    def opened_slowly(*arguments: Any) -> Any:
+    def opened_slowly(*arguments: Any, **more: Any) -> Any:
         withdraw_member(author.id, choice="delete", by=Actor("member", author.subject), now=now)
-        return made_of(*arguments)
+        return made_of(*arguments, **more)
 
     monkeypatch.setattr("imgnom.community.images.take_in.made_of", opened_slowly)
     answer = send(client, ("a.jpg", files.jpeg_with_canaries()), json=json)

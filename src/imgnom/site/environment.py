@@ -21,6 +21,8 @@ TOY_MODES = ("demo", "rehearsal")
 # A name or an address as a Host header carries it; an internationalised name in its ASCII form.
 HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+")
 
+SIZE = re.compile(r"([0-9]{1,9}) ?(MiB|GiB|TiB)")
+UNITS = {"MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 MAILBOX = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
@@ -47,6 +49,7 @@ class Environment:
     cache_url: str
     mail_url: str = field(repr=False)  # with a password
     witness: str
+    member_storage_bytes: int
 
     @property
     def is_toy(self) -> bool:
@@ -267,6 +270,15 @@ def _mail_url(environ: Mapping[str, str]) -> str:
     return value
 
 
+def _bytes(environ: Mapping[str, str], name: str, *, default: str, least: int) -> int:
+    """A number with its unit, as 500MiB."""
+    found = SIZE.fullmatch(read_value(environ, name) or default)
+    size = int(found[1]) * UNITS[found[2]] if found else 0
+    if not least <= size < 2**62:
+        raise EnvironmentError_(f"{name} must be a whole number of MiB, GiB or TiB, as {default}.")
+    return size
+
+
 def _cache_url(environ: Mapping[str, str]) -> str:
     if read_value(environ, "IMGNOM_CACHE_URL"):
         raise EnvironmentError_("IMGNOM_CACHE_URL: this version asks no cache server; leave it out.")
@@ -296,4 +308,5 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         cache_url=_cache_url(environ),
         mail_url=_mail_url(environ) or (home / "outbox").as_uri(),
         witness=_witness(environ, home=home, toy=toy),
+        member_storage_bytes=_bytes(environ, "IMGNOM_MEMBER_STORAGE", default="2GiB", least=2**20),
     )

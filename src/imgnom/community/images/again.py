@@ -71,6 +71,7 @@ def _make(image: Image, size: str, formats: tuple[str, ...]) -> tuple[bytes, str
             replace_file(media_path("derived", token, name, shown_as), content)
         coarsen_files(token, image.created_at)
         _FAILED.pop(token, None)
+        Image.objects.filter(pk=image.pk).update(derived_bytes=sum(map(len, made.files.values())))
     except OSError:  # a full disk keeps nobody from seeing it
         _remember_failure(token)
     _forget_if_destroyed(image)

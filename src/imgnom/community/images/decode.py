@@ -40,8 +40,6 @@ CHEAP_SECONDS, LOOK_SECONDS, LAST_PLACE = 0.5, 0.25, 19
 START_SECONDS, ANSWER_SECONDS = 15.0, 5.0
 # Whoever died sooner than this may be tried again: it has cost little, and may have been a good picture.
 SOON_SECONDS = 2.0
-# Two are opened at a time and one may wait; the web server's other threads stay free for pages.
-AT_ONCE, WAITING, WAIT_SECONDS = 2, 1, 0.3
 MAX_ANSWER_BYTES = 160 * 1024 * 1024
 MAX_HEAD_BYTES = 64 * 1024
 # The first box of an AVIF, which says its kind, is no longer.
@@ -179,19 +177,8 @@ def _wide_pipe() -> tuple[int, int]:
 
 
 NURSERY = _Nursery()
-_SLOTS = threading.BoundedSemaphore(AT_ONCE)
-_PLACES = threading.BoundedSemaphore(AT_ONCE + WAITING)
-
-
-def _after_fork() -> None:
-    global _SLOTS, _PLACES  # noqa: PLW0603 - whoever held them is not in this process
-    NURSERY.leave_to_parent()
-    _SLOTS = threading.BoundedSemaphore(AT_ONCE)
-    _PLACES = threading.BoundedSemaphore(AT_ONCE + WAITING)
-
-
 atexit.register(NURSERY.close)
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(after_in_child=NURSERY.leave_to_parent)
 
 
 @contextmanager
@@ -370,21 +357,6 @@ def _sealed(copy: int) -> memoryview:
     return memoryview(mmap.mmap(copy, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ))
 
 
-def decode(content: bytes, kind: str, *, formats: tuple[str, ...] = FORMATS, seconds: float = WALL_SECONDS) -> Made:
-    """A file without what travelled along, and its display sizes; animations have them as WebP alone.
-
-    Raises NotAPicture, NoDecoder, Busy.
-    """
-    places, slots = _PLACES, _SLOTS
-    if not places.acquire(timeout=WAIT_SECONDS):
-        raise Busy
-    try:
-        with slots:
-            return _made(content, kind, formats, seconds=seconds)
-    finally:
-        places.release()
-
-
 def _read_from(child: _Child, kind: str, *, seconds: float) -> Made:
     """Raises NotAPicture, Busy, _Died."""
     try:
@@ -394,8 +366,11 @@ def _read_from(child: _Child, kind: str, *, seconds: float) -> Made:
             os.close(child.copy)
 
 
-def _made(content: bytes, kind: str, formats: tuple[str, ...], *, seconds: float) -> Made:
-    """Raises NoDecoder, NotAPicture, Busy."""
+def decode(content: bytes, kind: str, *, formats: tuple[str, ...] = FORMATS, seconds: float = WALL_SECONDS) -> Made:
+    """A file without what travelled along, and its display sizes; animations have them as WebP alone.
+
+    Whoever calls it holds a turn (`line`). Raises NotAPicture, NoDecoder, Busy.
+    """
     given, job = _in_memory if hasattr(os, "memfd_create") else _in_a_pipe, " ".join([kind, *formats])
     for _ in range(2):
         began = time.monotonic()

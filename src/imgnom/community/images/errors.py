@@ -1,5 +1,5 @@
-"""PictureError: OwnerGone (410), PictureTooLarge (413), WrongType (415), NotAPicture (422), NoDecoder (503, the site's fault),
-Busy (503).
+"""PictureError: OwnerGone (410), PictureTooLarge and StorageFull (413), WrongType (415), NotAPicture (422), NoDecoder (503, the
+site's fault), Busy (503), and of those OneAtATime (429).
 """
 
 
@@ -29,7 +29,23 @@ class OwnerGone(PictureError):
     status = 410
 
 
+class StorageFull(PictureError):
+    """The member's files take as much room as they may: bytes used, limit."""
+
+    status = 413
+
+    def __init__(self, used: int, limit: int) -> None:
+        super().__init__(used, limit)
+        self.used, self.limit = used, limit
+
+
 class Busy(PictureError):
-    """As many pictures are being opened as may be at once."""
+    """As many pictures are being opened, and wait, as may."""
 
     status = 503
+
+
+class OneAtATime(Busy):
+    """One picture of this member is being opened and another one waits."""
+
+    status = 429

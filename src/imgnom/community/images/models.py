@@ -20,6 +20,9 @@ class Image(models.Model):
     removed_reason = models.CharField(max_length=500, default="")
     format = models.CharField(max_length=8)
     bytes = models.IntegerField()
+    derived_bytes = models.IntegerField(
+        default=0
+    )  # all display sizes together; 0 until they are made again after a restore
     width = models.IntegerField()
     height = models.IntegerField()
     frames = models.IntegerField()
@@ -42,7 +45,7 @@ class Image(models.Model):
     }  # fmt: skip
     not_personal = {
         "id": "random", "public_id": "random", "visibility": "public, unlisted or private", "removed_reason": "written by staff about the picture",
-        "format": "of the file", "bytes": "of the file", "width": "of the file", "height": "of the file", "frames": "of the file",
+        "format": "of the file", "bytes": "of the file", "derived_bytes": "of the files", "width": "of the file", "height": "of the file", "frames": "of the file",
         "thumbnail_width": "of the file", "thumbnail_height": "of the file", "preview_width": "of the file", "preview_height": "of the file",
         "removed": "kinds of things removed", "media_token": "random",
     }  # fmt: skip

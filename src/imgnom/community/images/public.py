@@ -25,6 +25,7 @@ from imgnom.community.images.queries import (
     visible_image,
     visible_images,
 )
+from imgnom.community.images.quota import Storage, storage_of
 from imgnom.community.images.sandbox import missing_here as missing_walls
 from imgnom.community.images.take_in import (
     Taken,
@@ -45,10 +46,10 @@ from imgnom.policy.public import Actor
 from imgnom.web.row_order import coarsen_posts, left_posts
 
 __all__ = [
-    "CHANGE_VISIBILITY", "WITHHELD", "CleanText", "Image", "NotAPicture", "PictureError", "PictureTooLarge", "ShownPicture", "Taken", "WrongDecoder",
+    "CHANGE_VISIBILITY", "WITHHELD", "CleanText", "Image", "NotAPicture", "PictureError", "PictureTooLarge", "ShownPicture", "Storage", "Taken", "WrongDecoder",
     "WrongType", "all_public_ids", "anonymise_images", "change_words", "check_decoder", "coarsen_images", "count_for", "count_lookalikes", "count_settling_images", "dead_pictures", "delete_images", "delete_one",
     "embed_of", "file_owners", "file_urls", "find_image", "hide_images", "keep_images", "keys_of_images", "missing_walls",
-    "newest_public_picture", "page_url", "remove_by_staff", "see_again_as", "set_tags", "several_lines", "shown_picture", "sweep_orphans",
+    "newest_public_picture", "page_url", "remove_by_staff", "see_again_as", "set_tags", "several_lines", "shown_picture", "storage_of", "sweep_orphans",
     "tags_of", "upload_file", "visible_image", "visible_images", "words_of", "zip_of",
 ]  # fmt: skip
 CHUNK = 100

@@ -16,9 +16,11 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from imgnom.community.images.decode import Made, decode
-from imgnom.community.images.errors import OwnerGone, PictureTooLarge, WrongType
+from imgnom.community.images.errors import OwnerGone, PictureTooLarge, StorageFull, WrongType
 from imgnom.community.images.jail import FORMATS, SIZES
+from imgnom.community.images.line import DISPLAY, WAIT_FOR_DISPLAY_SECONDS, WAIT_SECONDS, turn
 from imgnom.community.images.models import Image, ImageTag, Tag
+from imgnom.community.images.quota import ensure_not_full, reserve_storage
 from imgnom.community.images.strip import STRIP, sniff
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import compact
@@ -78,9 +80,13 @@ def check_upload(content: bytes) -> str:
     return kind
 
 
-def made_of(content: bytes, kind: str) -> Made:
-    """The file without what travelled along, and its display sizes. Raises NotAPicture, NoDecoder, Busy."""
-    return decode(content, kind)
+def made_of(content: bytes, kind: str, *, whose: str = DISPLAY) -> Made:
+    """The file without what travelled along, and its display sizes, when it is this member's turn (or a display's).
+
+    Raises NotAPicture, NoDecoder, Busy, OneAtATime.
+    """
+    with turn(whose, wait_seconds=WAIT_SECONDS if whose else WAIT_FOR_DISPLAY_SECONDS):
+        return decode(content, kind)
 
 
 def _seal(token: str, original: bytes | memoryview, *, now: datetime) -> None:
@@ -100,9 +106,10 @@ def upload_file(
     subject: str | None = None,
     now: datetime,
 ) -> Taken:
-    """A picture stands in both sizes. Raises PictureTooLarge, WrongType, NotAPicture, NoDecoder, Busy, OwnerGone."""
+    """A picture stands in both sizes. Raises PictureTooLarge, WrongType, StorageFull, NotAPicture, NoDecoder, Busy, OwnerGone."""
     kind = check_upload(content)
-    made = made_of(content, kind)
+    ensure_not_full(by_member)
+    made = made_of(content, kind, whose=subject or str(by_member))
     token, public_id = secrets.token_hex(16), secrets.token_urlsafe(8)
     _seal(token, made.original, now=now)
     for (size, shown_as), shown in made.files.items():
@@ -111,12 +118,13 @@ def upload_file(
     thumbnail, preview = made.sizes["thumbnail"], made.sizes["preview"]
     row = Image(
             public_id=public_id, author_id=by_member, title=title[:200], description=description[:5000], alt=alt[:1000], visibility=visibility,
-            format=kind, bytes=len(made.original), width=made.width, height=made.height, frames=made.frames, thumbnail_width=thumbnail[0],
+            format=kind, bytes=len(made.original), derived_bytes=sum(map(len, made.files.values())), width=made.width, height=made.height, frames=made.frames, thumbnail_width=thumbnail[0],
             thumbnail_height=thumbnail[1], preview_width=preview[0], preview_height=preview[1], removed=list(made.removed), media_token=token,
             placeholder=made.placeholder, lookalike=made.lookalike, created_at=minute_of(now),
     )  # fmt: skip
     try:
         with transaction.atomic():
+            reserve_storage(by_member, row.bytes + row.derived_bytes)
             row.position = next_position(Image, row.created_at)
             row.save(force_insert=True)
             if tags:
@@ -125,6 +133,9 @@ def upload_file(
                 store="default", act="upload", clause="A2.1", by=for_one_act(Actor("member", subject)), now=now,
                 items=["image_file", "image_lookalike"], day_in=policy_in_force().zone,
             )  # fmt: skip
+    except StorageFull:
+        destroy_files([row], now=now, by=SYSTEM, clause="A4.2")
+        raise
     except IntegrityError:
         if Image._meta.get_field("author").related_model._default_manager.filter(pk=by_member).exists():
             raise

@@ -17,7 +17,15 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from imgnom.community.images.again import display_size
 from imgnom.community.images.embed import embed_of, file_urls, page_url
-from imgnom.community.images.errors import Busy, NoDecoder, NotAPicture, OwnerGone, PictureError, PictureTooLarge
+from imgnom.community.images.errors import (
+    Busy,
+    NoDecoder,
+    NotAPicture,
+    OwnerGone,
+    PictureError,
+    PictureTooLarge,
+    StorageFull,
+)
 from imgnom.community.images.forms import VISIBILITIES, PictureForm, errors_by_field
 from imgnom.community.images.models import Image
 from imgnom.community.images.public import change_words, original_of, upload_file
@@ -32,6 +40,7 @@ from imgnom.community.images.queries import (
     visible_image,
     with_tag,
 )
+from imgnom.community.images.quota import storage_of
 from imgnom.community.images.take_in import MAX_BYTES
 from imgnom.community.images.text import one_line
 from imgnom.community.images.words import KINDS, MAX_MEGABYTES, refusal_words
@@ -49,6 +58,8 @@ from imgnom.web.words import say
 _IS_REFUSED = re.compile(r"q=0?(\.0*)?")
 MAX_ACCEPTED = 50
 BUSY_SECONDS = "2"
+# A place in the line is free again when somebody's picture is done.
+LINE_SECONDS = "5"
 SANDBOX = "default-src 'none'; sandbox"
 SHOWN_TO_OWNER = (
     ("public", say(ko="전체 공개", en="Everyone")),
@@ -118,7 +129,10 @@ def _facts(name: str, image: Image) -> dict[str, Any]:
 
 def _refused(name: str, error: PictureError) -> dict[str, Any]:
     nothing = dict.fromkeys(("id", "page_url", "urls", "embed"))
-    return {"name": name, **nothing, "removed": [], "error": refusal_words(error)}
+    facts: dict[str, Any] = {"name": name, **nothing, "removed": [], "error": refusal_words(error)}
+    if isinstance(error, StorageFull):
+        facts["storage"] = {"used_bytes": error.used, "limit_bytes": error.limit}
+    return facts
 
 
 def _take(request: MemberRequest, file: "UploadedFile[bytes]", words: dict[str, str]) -> dict[str, Any]:
@@ -138,12 +152,14 @@ def _take(request: MemberRequest, file: "UploadedFile[bytes]", words: dict[str, 
     return _facts(one_line(file.name or "")[:200], image)
 
 
-def _upload_page(request: Request, form: PictureForm, status: int = 200, **context: Any) -> HttpResponse:
-    fixed = {"form": form, "visibilities": VISIBILITIES, "max_megabytes": MAX_MEGABYTES, "kinds": KINDS}
+def _upload_page(request: MemberRequest, form: PictureForm, status: int = 200, **context: Any) -> HttpResponse:
+    fixed = {
+        "form": form, "visibilities": VISIBILITIES, "max_megabytes": MAX_MEGABYTES, "kinds": KINDS, "storage": storage_of(request.member.pk),
+    }  # fmt: skip
     return render(request, "images/upload.html", fixed | context, status=status)
 
 
-def _nothing_to_take(request: Request, form: PictureForm, *, has_files: bool) -> HttpResponse:
+def _nothing_to_take(request: MemberRequest, form: PictureForm, *, has_files: bool) -> HttpResponse:
     missing = [] if has_files else [str(say(ko="올릴 사진을 골라 주세요.", en="Choose a picture to upload."))]
     if wants_json(request):
         return JsonResponse(
@@ -159,6 +175,16 @@ def _status_of(statuses: list[int]) -> int:
     return statuses[0] if len(set(statuses)) == 1 else HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+def _answer(
+    request: MemberRequest, form: PictureForm, results: list[dict[str, Any]], statuses: list[int]
+) -> HttpResponse:
+    """What became of each file, for a program or on the page."""
+    status = _status_of(statuses)
+    if wants_json(request):
+        return JsonResponse({"files": results}, status=status)
+    return _upload_page(request, form, 422 if status == HTTPStatus.CREATED else status, results=results)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required_page
 @takes_room
@@ -171,23 +197,23 @@ def upload(request: MemberRequest) -> HttpResponse:
     form = PictureForm(request.POST)
     if not form.is_valid() or not files:
         return _nothing_to_take(request, form, has_files=bool(files))
-    results, statuses, is_busy = [], [], False
+    results, statuses = [], list[int]()
+    busy: Busy | None = None
     for file in files:
         try:
+            if busy:  # the line was waited for once; the next file would wait as long again
+                raise busy
             results.append(_take(request, file, form.cleaned_data))
             statuses.append(201)
         except PictureError as error:
             results.append(_refused(one_line(file.name or "")[:200], error))
             statuses.append(error.status)
-            is_busy |= isinstance(error, Busy)
-    if wants_json(request):
-        answer = JsonResponse({"files": results}, status=_status_of(statuses))
-        if is_busy:
-            answer["Retry-After"] = BUSY_SECONDS
+            busy = busy or (error if isinstance(error, Busy) else None)
+    if wants_json(request) or set(statuses) != {201}:
+        answer = _answer(request, form, results, statuses)
+        if busy:
+            answer["Retry-After"] = LINE_SECONDS
         return answer
-    if set(statuses) != {201}:
-        status = _status_of(statuses)
-        return _upload_page(request, form, 422 if status == HTTPStatus.CREATED else status, results=results)
     if len(results) == 1:
         return see_other(f"/i/{results[0]['id']}")
     return see_other("/upload/done?" + urlencode([("i", result["id"]) for result in results]))

@@ -2,7 +2,17 @@
 
 from collections.abc import Iterable
 
-from imgnom.community.images.errors import Busy, NoDecoder, OwnerGone, PictureError, PictureTooLarge, WrongType
+from imgnom.community.images.errors import (
+    Busy,
+    NoDecoder,
+    OneAtATime,
+    OwnerGone,
+    PictureError,
+    PictureTooLarge,
+    StorageFull,
+    WrongType,
+)
+from imgnom.community.images.quota import size_words
 from imgnom.community.images.take_in import MAX_BYTES
 from imgnom.web.uploads import MAX_HELD_BYTES
 from imgnom.web.words import say
@@ -65,8 +75,12 @@ _TOO_LARGE = say(
     en=f"Up to {MAX_MEGABYTES} MB. Make it smaller and upload it again.",
 )
 _BUSY = say(
-    ko="지금 다른 사진을 많이 다루고 있습니다. 잠시 뒤에 다시 올려 주세요.",
-    en="Many other pictures are being worked on right now. Upload it again in a moment.",
+    ko="지금 처리 중인 사진이 많아 대기 줄이 가득 찼습니다. 잠시 뒤에 다시 올려 주세요.",
+    en="Many pictures are being processed and the waiting line is full. Upload it again in a moment.",
+)
+_ONE_AT_A_TIME = say(
+    ko="앞서 올린 사진을 아직 처리하고 있습니다. 한 번에 한 장씩 차례대로 처리하니, 끝난 뒤 다시 올려 주세요.",
+    en="Your earlier pictures are still being processed, one at a time. Upload this one again when they are done.",
 )
 _OWNER_GONE = say(
     ko="그사이 회원탈퇴가 되어 이 사진은 남기지 않았습니다.",
@@ -89,8 +103,22 @@ def removed_words(kinds: Iterable[str]) -> list[str]:
     return [*named, str(KINDS["other"])] if found - (KINDS.keys() - {"other"}) else named
 
 
+def _storage_full(error: StorageFull) -> str:
+    used, limit = size_words(error.used), size_words(error.limit)
+    return str(
+        say(
+            ko=f"저장 공간이 부족해 이 사진을 올리지 못했습니다. 한 회원의 한도 {limit} 가운데 {used}를 쓰고 있습니다. 올린 사진을 삭제하면 그만큼 다시 올릴 수 있습니다.",
+            en=f"Not enough storage for this picture: you use {used} of the {limit} each member has. Delete pictures you no longer need, then upload it again.",
+        )
+    )
+
+
 def refusal_words(error: PictureError) -> str:
     match error:
+        case StorageFull():
+            return _storage_full(error)
+        case OneAtATime():
+            return str(_ONE_AT_A_TIME)
         case PictureTooLarge():
             return str(_TOGETHER if "together" in error.args else _TOO_LARGE)
         case NoDecoder():

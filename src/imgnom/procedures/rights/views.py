@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from imgnom.community.images.public import storage_of
 from imgnom.community.members.public import (
     CodeWrong,
     NicknameTaken,
@@ -54,6 +55,7 @@ def privacy(request: MemberRequest) -> HttpResponse:
         "corrections": corrections_of(request.member.subject)[:5],
         "items": policy.items,
         "recipients": policy.recipients.values(),
+        "storage": storage_of(request.member.pk),
     }
     return render(request, "rights/privacy.html", context)
 

@@ -18,7 +18,7 @@ const ICONS = {
 const WORDS = {
   ko: {
     waiting: "차례를 기다립니다",
-    working: "다 받았고, 숨은 정보를 지우는 중입니다",
+    working: "다 받았습니다. 차례가 되면 위치·기기 정보를 지웁니다",
     sent: (sent, all, share) => `${share} % · ${all} MB 가운데 ${sent} MB`,
     removed: (what) => `올렸습니다 · 지운 것: ${what}`,
     nothing: "올렸습니다 · 숨은 정보가 없었습니다",
@@ -38,7 +38,7 @@ const WORDS = {
     canceled: "그만두었습니다",
     signedOut: "로그인이 끝났습니다. 로그인한 뒤 다시 올려 주세요.",
     tooLarge: "받을 수 있는 크기를 넘었습니다. 줄여서 다시 올려 주세요.",
-    tooMany: (seconds) => `한꺼번에 많이 올려 잠시 쉽니다. ${seconds}초 뒤에 저절로 올립니다.`,
+    tooMany: (seconds) => `처리 중인 사진이 많아 차례를 기다립니다. ${seconds}초 뒤에 자동으로 다시 올립니다.`,
     failed: "올리지 못했습니다. 다시 해 보세요.",
     total: (done, all) => `${all}장 가운데 ${done}장을 올렸습니다`,
     totalFailed: (failed) => ` · ${failed}장은 올리지 못했습니다`,
@@ -46,7 +46,7 @@ const WORDS = {
   },
   en: {
     waiting: "Waiting for its turn",
-    working: "Received, now taking out hidden data",
+    working: "Received. Hidden data is removed when its turn comes",
     sent: (sent, all, share) => `${share} % · ${sent} of ${all} MB`,
     removed: (what) => `Up · removed: ${what}`,
     nothing: "Up · nothing was hidden in this file",
@@ -66,7 +66,7 @@ const WORDS = {
     canceled: "Cancelled",
     signedOut: "You are signed out. Sign in and upload it again.",
     tooLarge: "Larger than we accept. Make it smaller and try again.",
-    tooMany: (seconds) => `Many at once: resting. It goes on by itself in ${seconds} seconds.`,
+    tooMany: (seconds) => `Many pictures are waiting. This one is sent again in ${seconds} seconds.`,
     failed: "Not uploaded. Try again.",
     total: (done, all) => `${done} of ${all} are up`,
     totalFailed: (failed) => ` · ${failed} could not be uploaded`,
