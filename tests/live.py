@@ -42,7 +42,15 @@ class Site:
             text=True,
             check=False,
             timeout=seconds,
+            umask=0,  # what a careless shell hands down; see `wide`
         )
+
+
+def wide(*places: Path) -> list[str]:
+    """What other users of the machine could read or change, in and below these places."""
+    found = [each for place in places for each in (place, *place.rglob("*"))]
+    modes = ((each, each.lstat().st_mode) for each in found if os.path.lexists(each))
+    return [f"{each} {mode & 0o777:o}" for each, mode in modes if mode & 0o077 and not each.is_symlink()]
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
@@ -64,6 +72,7 @@ def running(home: Path, *flags: str, **variables: str) -> Iterator[Site]:
         env=site.environ,
         stdout=log,
         stderr=log,
+        umask=0,
     )
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -77,6 +86,7 @@ def running(home: Path, *flags: str, **variables: str) -> Iterator[Site]:
                     raise AssertionError(f"the site did not start: {log.read()[-2000:]!r}") from None
                 time.sleep(0.1)
         yield site
+        assert wide(home) == []
     finally:
         server.send_signal(signal.SIGTERM)
         try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.live import ROOT, Site, environment, free_port, running
+from tests.live import ROOT, Site, environment, free_port, running, wide
 
 pytestmark = pytest.mark.xdist_group("commands")
 VERBS = (
@@ -225,6 +225,24 @@ def test_in_production_a_jumped_clock_is_asked_about_before_anything_is_destroye
     assert facts(real, "retention", "run", status=1)["ok"] is False
     assert facts(real, "retention", "run", "--clock-is-right")["errors"] == {}
     assert facts(real, "retention", "run")["errors"] == {}
+
+
+def test_everything_that_commands_write_is_owner_only(site: Site) -> None:
+    """With the umask 000 (see tests/live.py): homes, copies, exports, the witness and what else lies around them."""
+    folder = site.home.parent / "written"
+    folder.mkdir()
+    for command in (
+        ("backup", str(folder / "sets"), "--keys", str(folder / "keys")),
+        ("ledger", "export", str(folder / "ledger")),
+        ("ledger", "checkpoint"),
+        ("keys", "turn"),
+        ("retention", "run"),
+        ("restore", str(folder / "sets"), "--keys", str(folder / "keys"), "--without-witness"),
+    ):
+        done = site.command(*command)
+        assert done.returncode == 0, (command, done.stderr)
+    assert {place.name for place in folder.iterdir()} == {"sets", "keys", "ledger"}
+    assert wide(site.home, folder, *(site.home.parent / "witness").iterdir()) == []
 
 
 def test_an_answer_that_nobody_reads_to_the_end_is_no_fault(site: Site) -> None:

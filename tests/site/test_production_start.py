@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.live import ROOT, environment, free_port
+from tests.live import ROOT, environment, free_port, wide
 
 pytestmark = pytest.mark.xdist_group("production")
 SECONDS = 90
@@ -36,6 +36,7 @@ class Place:
                 environ[name] = value
         return subprocess.run(
             [sys.executable, "-m", "imgnom", *arguments], cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=SECONDS,
+            umask=0,
         )  # fmt: skip
 
     def refused(self, *arguments: str, **changes: str | None) -> str:
@@ -79,7 +80,7 @@ def _serving(place: Place, host: str = "gallery.example", **changes: str) -> Ite
     port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "imgnom", "serve", "--port", str(port)], cwd=ROOT, env=environment(place.home, **(place.variables | changes)),
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, umask=0,
     )  # fmt: skip
     try:
         deadline = time.monotonic() + SECONDS
@@ -153,9 +154,23 @@ def test_a_broken_keyring_stops_the_start(place: Place, name: str, content: str 
     assert file.exists() == (content is not None)
 
 
-def test_an_open_keyring_stops_the_start(place: Place) -> None:
-    (place.keyring / "kek-1.key").chmod(0o644)
-    assert "permissions" in place.refused("serve", "--port", str(free_port()))
+def test_open_home_and_keyring_are_closed_at_start(place: Place) -> None:
+    outside = place.folder / "outside"
+    outside.mkdir(mode=0o755)
+    (outside / "file").touch(mode=0o644)
+    outside.chmod(0o755)
+    (outside / "file").chmod(0o644)
+    for each in (place.home, place.keyring, *place.home.rglob("*"), *place.keyring.rglob("*")):
+        each.chmod(each.stat().st_mode | (0o055 if each.is_dir() else 0o044))
+    (place.home / "link").symlink_to(outside)
+    (place.home / "link-to-file").symlink_to(outside / "file")
+    told = place.run("check")
+    assert (told.returncode, "is open to others" in told.stdout) == (1, True)
+    assert "failure permissions" in place.run("doctor").stdout
+    with _serving(place):
+        assert wide(place.home, place.keyring) == []
+    assert [each.stat().st_mode & 0o777 for each in (outside, outside / "file")] == [0o755, 0o644]
+    assert "is a link that leads out" in place.run("doctor").stdout
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from imgnom.site.environment import STORES
+from imgnom.site.owner_only import keep_to_owner
 
 Verb = Callable[[argparse.Namespace], int]
 
@@ -76,7 +77,10 @@ def _worker(args: argparse.Namespace) -> int:
 
     ensure_decoder()
     _start_site()
+    from imgnom.site.serve import correct_home
     from imgnom.site.worker import run_worker
+
+    correct_home()
 
     return run_worker()
 
@@ -286,6 +290,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    keep_to_owner()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:], "--help"]

@@ -13,6 +13,7 @@ To add a check, write a function without arguments that yields lines and add it 
 values. The JSON is {"state", "ok", "findings": [{"what", "state", "ok", "words"}]}; `ok` is true only for the state ok.
 """
 
+import os
 import sqlite3
 import sys
 import time
@@ -36,6 +37,7 @@ from imgnom.site.clock import now
 from imgnom.site.database_roles import role_faults, roles_are_asked_for
 from imgnom.site.home import made_at
 from imgnom.site.jump import jump_line, jumped
+from imgnom.site.owner_only import secret_files_wide, wide_words
 from imgnom.web.beat import LATE_AFTER as WORK_LATE_AFTER
 from imgnom.web.beat import read_beat
 from imgnom.web.mail_server import parse_mail_server
@@ -171,6 +173,13 @@ def _keyring() -> Iterator[Line]:
         yield ok("place of the keys", "on another disk than the data")
 
 
+def _permissions() -> Iterator[Line]:
+    """Whether other users of this machine can read or exchange what the site keeps."""
+    yield _judged("permissions", wide_words(settings.IMGNOM), "the home and the keyring are open to their owner only")
+    for words in secret_files_wide(os.environ):
+        yield warning("secret file", f"{words}: chmod go=")
+
+
 def _backup() -> Iterator[Line]:
     """A backup that was made once must go on, and the copy of the keys with it (F19)."""
     try:
@@ -250,6 +259,7 @@ CHECKS: tuple[Callable[[], Iterable[Line]], ...] = (
     _policy,
     _addresses,
     _keyring,
+    _permissions,
     _disks,
     _backup,
     _witness,

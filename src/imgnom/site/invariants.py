@@ -34,6 +34,7 @@ from imgnom.custody.vault.public import FILE, SUBJECT, open_file
 from imgnom.procedures.retention.models import Withdrawal
 from imgnom.procedures.retention.public import list_due
 from imgnom.site.clock import now_or_highest
+from imgnom.site.owner_only import wide_words
 
 STALE_SECONDS = 3600
 # The worker sweeps what is older than an hour every ten minutes.
@@ -396,6 +397,15 @@ def _erased(look: Look) -> Fault | None:
     return None
 
 
+# ── I11 ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _owner_only(_look: Look) -> Fault | None:
+    if words := wide_words(settings.IMGNOM):
+        return Fault(words, "the next start closes what lies in the home and the keyring; chmod go= or chown the rest")
+    return None
+
+
 INVARIANTS: tuple[tuple[str, str, Callable[[Look], Fault | None]], ...] = (
     ("I1", "every store is whole", _integrity),
     ("I2", "every picture has its file and its key, and every file its picture", _files),
@@ -407,6 +417,7 @@ INVARIANTS: tuple[tuple[str, str, Callable[[Look], Fault | None]], ...] = (
     ("I8", "no old temporary files", _temporary),
     ("I9", "nothing took effect twice", _once),
     ("I10", "nothing is left of who was erased, and nothing is overdue", _erased),
+    ("I11", "only the site's own account can read its files", _owner_only),
 )
 
 

@@ -36,6 +36,7 @@ from imgnom.site.clock import ClockWrong, now
 from imgnom.site.database_roles import RolesMissing, grant_web_rights, web_environment
 from imgnom.site.databases import close_stores
 from imgnom.site.environment import address_file, mode_file
+from imgnom.site.owner_only import correct_modes
 from imgnom.web.beat import read_beat, write_beat
 from imgnom.web.room import keep_reserve
 
@@ -56,6 +57,17 @@ def migrate_all() -> None:
             call_command("migrate", database=alias, interactive=False, verbosity=0)
             if executor.loader.applied_migrations:
                 compact(alias)  # what the migration replaced is in no log of the store
+
+
+def correct_home() -> None:
+    """What an earlier version or another hand left open to others is closed, and told."""
+    if count := correct_modes(settings.IMGNOM):
+        print(
+            f"imgnom: {count} files and folders of this site were open to other users of the machine; they are not any "
+            "more. If strangers have accounts here: imgnom keys turn.",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def prepare() -> None:
@@ -263,6 +275,7 @@ def welcome() -> str:
 def serve(*, host: str, port: int, workers: int, with_worker: bool = True) -> int:
     held = hold_port(host, port)
     ensure_decoder()
+    correct_home()
     if settings.IMGNOM.mode == "demo":
         from imgnom.site.demo.prepare import clear_unfinished
 

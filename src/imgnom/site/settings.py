@@ -5,8 +5,10 @@ import sys
 from imgnom.site.databases import databases
 from imgnom.site.environment import EnvironmentError_, read_environment
 from imgnom.site.home import prepare_home
+from imgnom.site.owner_only import keep_to_owner
 from imgnom.site.secret import read_secret_key
 
+keep_to_owner()
 try:
     IMGNOM = read_environment()
     prepare_home(IMGNOM)
@@ -121,6 +123,10 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
+
+# Files are owner-only; Django would make what it stores readable to all, whatever the umask.
+FILE_UPLOAD_PERMISSIONS = 0o600
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 
 # The limits of a request, before any view. Files have their own (web/uploads.py) and no handler that could write them.
 FILE_UPLOAD_HANDLERS: list[str] = []
