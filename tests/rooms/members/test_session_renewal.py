@@ -123,6 +123,12 @@ def test_password_change_always_asks_for_the_current_password(home: Path, now: d
     assert sign_in(Client()).status_code == 303
 
 
+@pytest.mark.clause("A2.2a")
+def test_right_passwords_use_up_no_tries(home: Path, now: datetime) -> None:
+    client = join(home, now)
+    assert {client.post("/step-up", {"password": PASSWORD}).status_code for _ in range(12)} == {303}
+
+
 @pytest.mark.clause("A2.2c")
 def test_of_two_password_changes_at_once_one_succeeds(home: Path, now: datetime) -> None:
     client = join(home, now)

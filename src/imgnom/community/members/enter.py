@@ -72,6 +72,7 @@ def prove_password(member: SignedIn, *, password: str, now: datetime) -> None:
     hit("step-up", member.subject, limit=10, per_seconds=600)
     if not member.check_password(password):
         raise LoginWrong(member.subject)
+    give_back("step-up", member.subject)
     note_use(member.subject, "password", purpose="identity", by=SYSTEM, now=now)
 
 

@@ -47,13 +47,19 @@ from imgnom.community.members.models import Member, MemberSession
 from imgnom.community.members.rules import canonical_username, check_nickname, nickname_key
 from imgnom.community.members.second_factor import STAFF_ROLES, create_staff
 from imgnom.community.members.sending import MailRefused, MailServerAway, mail_server_trouble, send
-from imgnom.community.members.sessions import destroy_sessions, due_sessions, end_all_sessions, end_session
+from imgnom.community.members.sessions import (
+    STAFF_LONGEST,
+    destroy_sessions,
+    due_sessions,
+    end_all_sessions,
+    end_session,
+)
 from imgnom.custody.prepared import Prepared, as_row, columns_of
 from imgnom.custody.vault.public import find_subject
 from imgnom.web.requests import Request
 
 __all__ = [
-    "EMPTIED", "STAFF_IDLE", "STAFF_ROLES", "WITHHELD", "CodeWrong", "LoginWrong", "MailRefused", "MailServerAway", "MailboxTaken", "MemberCard", "MemberError", "NicknameTaken", "UsernameTaken",
+    "EMPTIED", "STAFF_IDLE", "STAFF_LONGEST", "STAFF_ROLES", "WITHHELD", "CodeWrong", "LoginWrong", "MailRefused", "MailServerAway", "MailboxTaken", "MemberCard", "MemberError", "NicknameTaken", "UsernameTaken",
     "begin_email_change", "canonical_username", "change_nickname", "check_email", "check_nickname", "confirm_email_change", "create_confirmed_member",
     "create_staff", "deliver_mail", "destroy_codes", "destroy_letters", "destroy_registrations", "destroy_sessions", "drop_dead_registrations",
     "drop_entries", "due_codes", "due_letters", "due_registrations", "due_sessions", "end_all_sessions", "end_session", "fence_registrations", "held_dates",

@@ -2,13 +2,14 @@
 
 import csv
 import io
+from datetime import timedelta
 from typing import Any
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from imgnom.community.members.public import STAFF_IDLE
+from imgnom.community.members.public import STAFF_IDLE, STAFF_LONGEST
 from imgnom.custody.in_force import policy_in_force
 from imgnom.policy.public import words_for_period
 from imgnom.procedures.moderation.errors import AlreadyRemoved, NothingThere
@@ -32,8 +33,11 @@ SHOWN = ("all", "pictures", "comments", "removed")
 
 def _frame(request: MemberRequest, place: str) -> dict[str, Any]:
     """What the desk's menu says on every page."""
-    idle = int(STAFF_IDLE.total_seconds()) // 60
-    return {"place": place, "reads_records": request.member.role in READERS, "idle_minutes": idle}
+    limits = {
+        "idle_minutes": STAFF_IDLE // timedelta(minutes=1),
+        "longest_hours": STAFF_LONGEST // timedelta(hours=1),
+    }
+    return {"place": place, "reads_records": request.member.role in READERS} | limits
 
 
 def _look(request: MemberRequest, act: str, what: str, whose: str = "", **facts: str) -> None:
