@@ -25,7 +25,7 @@ REGISTRATION_ITEMS = ("username", "password", "nickname", "email")
 # What everybody sees who may see a page.
 PUBLIC_ITEMS = ("nickname", "image_file", "image_text", "comment_text")
 REQUIRED_CONSENTS = ("agree_terms", "agree_privacy")
-COOKIES = ("imgnom_session", "imgnom_csrf", "imgnom_lang", "imgnom_cookies")
+COOKIES = ("imgnom_session", "imgnom_csrf", "imgnom_lang", "imgnom_cookies", "imgnom_device", "imgnom_age")
 ROLES = ("visitor", "member", "moderator", "officer", "administrator", "auditor", "system")
 PURPOSES = ("service", "identity", "registration", "notices", "rights", "retention", "investigation")
 # What the system must be able to read in order to let people in, write to them, and let them go.

@@ -50,10 +50,15 @@ def client_address(request: HttpRequest) -> str:
     return str(address) if address is not None else UNKNOWN
 
 
-def limit_key(address: str) -> str:
-    """IPv6 counts by /64: whoever has one address of it has all."""
+def limit_networks(address: str) -> tuple[tuple[str, int], ...]:
+    """The networks that one address counts in, the narrowest first, and how many times the limit each may use.
+
+    A provider hands one customer a /64, a /56 or a whole /48, so limits that only count /64 are no limits. A mobile
+    network puts many customers behind one /48 or one IPv4 /24, so the wider networks have proportionally more room.
+    """
     found = _unwrapped(ipaddress.ip_address(address))
-    return str(ipaddress.ip_network(f"{found}/64", strict=False)) if found.version == 6 else str(found)
+    widths = ((64, 1), (56, 2), (48, 8)) if found.version == 6 else ((32, 1), (24, 8))
+    return tuple((str(ipaddress.ip_network(f"{found}/{bits}", strict=False)), times) for bits, times in widths)
 
 
 def shortened(address: str) -> str:

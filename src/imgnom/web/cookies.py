@@ -7,6 +7,9 @@ browsers refuse that prefix, so the bare name stands (design §8).
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from imgnom.custody.in_force import policy_in_force
+
+DAY_SECONDS = 86_400
 PREFIX = "__Host-"
 
 
@@ -17,6 +20,12 @@ def cookie_name(name: str) -> str:
 def read_cookie(request: HttpRequest, name: str) -> str:
     """Its value, or nothing. On https a cookie without the prefix is not ours and is not read."""
     return request.COOKIES.get(cookie_name(name), "")
+
+
+def cookie_seconds(name: str) -> int:
+    """The period that the policy declares for a cookie, in the browser's own time: a month has thirty days."""
+    period = policy_in_force().cookies[name].period
+    return period.seconds + DAY_SECONDS * (period.days + 30 * period.months + 365 * period.years)
 
 
 def write_cookie(response: HttpResponse, name: str, value: str, *, max_age: int) -> None:

@@ -29,6 +29,7 @@ class Request(HttpRequest):
     half_subject: str  # whose password was right while the second factor is owed
     now: datetime
     lang: str
+    known_browser_cookie: str  # set by the members app, written by its middleware
 
 
 def posted(request: HttpRequest) -> QueryDict | None:

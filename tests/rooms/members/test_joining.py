@@ -1,10 +1,12 @@
 """Joining: what is asked, who may, the code, what comes of a sign-up that nobody finishes (A1.1, A2.2d, I3)."""
 
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.core import signing
 from django.test import Client
 
 from imgnom.community.members import codes
@@ -56,7 +58,9 @@ def test_who_is_under_fourteen_gets_a_friendly_page_and_leaves_nothing_but_the_o
     row = AccessRecord.objects.get()
     (facts,) = open_facts(row.record_day, [row])
     assert (facts["kind"], facts["route"], row.subject) == ("change", "signup", None)
-    assert [session.get_decoded() for session in Session.objects.all()] == [{"under_14": True, "_session_expiry": 3600}]
+    assert not Session.objects.exists(), "who answers again and again leaves no row"
+    cookie = client.cookies["imgnom_age"]
+    assert (cookie["max-age"], bool(cookie["httponly"])) == (3600, True)
 
 
 @pytest.mark.clause("I3")
@@ -67,6 +71,31 @@ def test_going_back_and_answering_anew_is_not_taken_from_the_same_browser() -> N
     assert client.post("/signup", FIELDS).status_code == 200
     assert not PendingRegistration.objects.exists()
     sign_up()
+
+
+@pytest.mark.clause("I3", "A8.0")
+def test_under_fourteen_note_lasts_the_declared_hour_and_is_not_prolonged(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client()
+    begun = time.time()
+    client.post("/signup", {"age_group": "under_14"})
+    note = client.cookies["imgnom_age"].value
+    for later in (1800, 3590):
+        monkeypatch.setattr(signing.time, "time", lambda later=later: begun + later)
+        assert "보호자" in client.post("/signup", {"age_group": "under_14"}).content.decode()
+        assert client.cookies["imgnom_age"].value == note
+    monkeypatch.setattr(signing.time, "time", lambda: begun + 3602)
+    assert 'name="age_group"' in client.get("/signup").content.decode()
+    for forged in ("under_14", note.replace("under_14", "other"), note[:-1] + ("A" if note[-1] != "A" else "B"), "é"):
+        other = Client()
+        other.cookies["imgnom_age"] = forged
+        assert 'name="age_group"' in other.get("/signup").content.decode()
+
+
+@pytest.mark.clause("I3")
+def test_answers_under_fourteen_leave_no_session_row() -> None:
+    for _ in range(3):
+        assert Client().post("/signup", {"age_group": "under_14"}).status_code == 200
+    assert not Session.objects.exists()
 
 
 @pytest.mark.clause("A1.1")
@@ -133,7 +162,7 @@ def test_who_asks_for_code_after_code_to_guess_one_makes_them_longer_and_locks_n
     lengths = [codes.digits_for("victim@mail.example") for _ in range(codes.SHORT_A_DAY + 1)]
     assert lengths == [6] * codes.SHORT_A_DAY + [12]
     for _ in range(codes.SHORT_A_DAY):
-        codes.digits_for(FIELDS["email"])
+        codes.digits_for(codes.mailbox_key(FIELDS["email"]))
     client = sign_up()
     code = code_for(home, now, FIELDS["email"])
     assert len(code) == 12

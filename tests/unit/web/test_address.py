@@ -6,7 +6,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from imgnom.web.address import UNKNOWN, client_address, limit_key, shortened
+from imgnom.web.address import UNKNOWN, client_address, limit_networks, shortened
 
 
 def seen(peer: str, forwarded: str = "") -> str:
@@ -63,9 +63,19 @@ def test_the_nearest_address_that_is_no_proxy_of_ours(behind: None, peer: str, f
 
 @pytest.mark.clause("A1.2")
 def test_limits_count_ipv6_by_64_and_mapped_ipv4_one_by_one() -> None:
-    assert limit_key("2001:db8::1") == limit_key("2001:db8::ffff:1:2") == "2001:db8::/64"
-    assert limit_key("::ffff:203.0.113.9") == limit_key("203.0.113.9")
-    assert limit_key("::ffff:203.0.113.9") != limit_key("::ffff:203.0.113.10")
+    assert limit_networks("2001:db8::1") == limit_networks("2001:db8::ffff:1:2")
+    assert limit_networks("::ffff:203.0.113.9") == limit_networks("203.0.113.9")
+    assert limit_networks("::ffff:203.0.113.9") != limit_networks("::ffff:203.0.113.10")
+
+
+@pytest.mark.clause("A1.2")
+def test_limits_count_wider_networks_with_more_room() -> None:
+    assert limit_networks("2001:db8:1:234::9") == (
+        ("2001:db8:1:234::/64", 1),
+        ("2001:db8:1:200::/56", 2),
+        ("2001:db8:1::/48", 8),
+    )
+    assert limit_networks("203.0.113.9") == (("203.0.113.9/32", 1), ("203.0.113.0/24", 8))
 
 
 def test_a_shortened_address_names_a_network_only() -> None:

@@ -3,13 +3,13 @@
 import ast
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from imgnom.web import throttle
-from imgnom.web.throttle import TooMany, hit, purge
+from imgnom.web.throttle import TooMany, give_back_network, hit, hit_network, purge, return_turn, take_turn
 
 
 class Clock:
@@ -124,16 +124,108 @@ def test_fifty_at_once_are_counted_one_by_one() -> None:
     assert len(refused) == 30
 
 
-# What a key may be made of: who is asking. A subject alone names whom it is about, and a stranger could use it up.
-ASKING = ("limit_key(", "request.member.", "member.subject", "token", "address", "here")
+def refused(call: Callable[[], None]) -> int:
+    """The seconds to wait, or 0 for a call that went through."""
+    try:
+        call()
+    except TooMany as error:
+        return error.retry_after
+    return 0
+
+
+@pytest.mark.clause("A1.1")
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [("2001:db8:0:{:x}00::1", 8 * 3), ("2001:db8:0:1{:02x}::1", 2 * 3), ("203.0.113.{}", 8 * 3), ("2001:db8::{:x}", 3)],
+)
+def test_wider_network_has_a_limit_of_its_own(clock: Clock, address: str, allowed: int) -> None:
+    """Whoever changes the /64 within a /48 or a /56, or the host within a /24, gets no further than its limit."""
+    answers = [
+        refused(lambda n=n: hit_network("try", address.format(n % 240), limit=3, per_seconds=60)) for n in range(400)
+    ]
+    assert answers.count(0) == allowed
+    clock.seconds += 60
+    assert refused(lambda: hit_network("try", address.format(1), limit=3, per_seconds=60)) == 0
+
+
+@pytest.mark.clause("A1.1")
+def test_one_customer_cannot_use_up_the_wider_network(clock: Clock) -> None:
+    for _ in range(100):
+        refused(lambda: hit_network("try", "2001:db8::1", limit=3, per_seconds=60))
+    assert refused(lambda: hit_network("try", "2001:db8:0:1::1", limit=3, per_seconds=60)) == 0
+    assert refused(lambda: hit_network("try", "2001:db8::1", about="else", limit=3, per_seconds=60)) == 0
+
+
+def test_network_hit_is_given_back_at_every_width(clock: Clock) -> None:
+    for number in range(100):
+        address = f"2001:db8:0:{number % 2:x}::1"
+        hit_network("try", address, limit=1, per_seconds=60)
+        give_back_network("try", address)
+
+
+@pytest.mark.clause("A1.1")
+def test_turns_are_free_at_first_and_then_wait_ever_longer_up_to_a_bound(clock: Clock) -> None:
+    turn = lambda: take_turn("try", "a", free=3, first_seconds=10, longest_seconds=60)  # noqa: E731
+    assert [refused(turn) for _ in range(3)] == [0, 0, 0]
+    waits = []
+    for _ in range(6):
+        waits.append(refused(turn))
+        assert refused(turn) == waits[-1], "asking does not prolong the wait"
+        clock.seconds += waits[-1]
+        assert refused(turn) == 0
+    assert waits == [10, 20, 40, 60, 60, 60]
+    assert refused(lambda: take_turn("try", "b", free=3, first_seconds=10, longest_seconds=60)) == 0
+    clock.seconds = 5000.0 + 24 * 3600
+    assert [refused(turn) for _ in range(3)] == [0, 0, 0]
+
+
+def test_turns_in_one_day_stay_bounded_whoever_takes_them(clock: Clock) -> None:
+    turn = lambda: take_turn("try", "a", free=20, first_seconds=30, longest_seconds=1800)  # noqa: E731
+    taken = 0
+    while clock.seconds < 5000.0 + 24 * 3600:
+        wait = refused(turn)
+        taken += wait == 0
+        clock.seconds += wait
+    assert taken < 80
+
+
+def test_turn_that_succeeds_is_returned_without_a_trace(clock: Clock) -> None:
+    turn = lambda: take_turn("try", "a", free=2, first_seconds=10, longest_seconds=60)  # noqa: E731
+    turn()
+    for _ in range(50):
+        turn()
+        return_turn("try", "a")
+    turn()
+    assert refused(turn) == 10
+
+
+def test_turns_are_purged_after_a_day_and_after_a_restart(clock: Clock, home: Path) -> None:
+    take_turn("try", "a", free=2, first_seconds=10, longest_seconds=60)
+    assert purge() == 0
+    clock.seconds += 24 * 3600
+    assert purge() == 1
+    take_turn("try", "a", free=2, first_seconds=10, longest_seconds=60)
+    clock.seconds = 12.0
+    take_turn("try", "a", free=1, first_seconds=10, longest_seconds=60)
+    assert refused(lambda: take_turn("try", "a", free=1, first_seconds=10, longest_seconds=60)) == 10
+
+
+# What a key of `hit` may be made of: who is asking. `hit_network` always has the address of who asks.
+ASKING = ("request.member.", "member.subject", "self._own", "known", "browser")
+# Counts of all askers together, which only delay: from a browser that the account knows they are not asked.
+TURNS = {'"login account"': "enter.py", "scope": "guess_limits.py"}
 
 
 @pytest.mark.clause("A1.1")
 def test_no_counter_can_be_used_up_by_a_stranger_against_a_member() -> None:
     calls: list[tuple[str, str]] = []
+    turns: dict[str, str] = {}
     for path in (Path(throttle.__file__).parents[1]).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "hit":
                 calls.append((ast.unparse(node.args[0]), ast.unparse(node.args[1])))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "take_turn":
+                turns[ast.unparse(node.args[0]).replace("'", '"')] = path.name
     assert len(calls) > 5
     assert [call for call in calls if not any(word in call[1] for word in ASKING)] == []
+    assert turns == TURNS

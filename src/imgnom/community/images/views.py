@@ -46,13 +46,13 @@ from imgnom.community.images.text import one_line
 from imgnom.community.images.words import KINDS, MAX_MEGABYTES, refusal_words
 from imgnom.community.members.public import member_by_nickname
 from imgnom.custody.keys.public import SealBroken
-from imgnom.web.address import client_address, limit_key
+from imgnom.web.address import client_address
 from imgnom.web.errors import plain
 from imgnom.web.guards import login_required_page
 from imgnom.web.requests import MemberRequest, Request
 from imgnom.web.responses import see_other, wants_json
 from imgnom.web.room import takes_room
-from imgnom.web.throttle import hit
+from imgnom.web.throttle import hit, hit_network
 from imgnom.web.words import say
 
 _IS_REFUSED = re.compile(r"q=0?(\.0*)?")
@@ -111,7 +111,7 @@ def member_page(request: Request, nickname: str) -> HttpResponse:
 def search(request: Request) -> HttpResponse:
     words = one_line(request.GET.get("q", "")[:200])[:100]
     if words:
-        hit("search", limit_key(client_address(request)), limit=120, per_seconds=60)
+        hit_network("search", client_address(request), limit=120, per_seconds=60)
     return _cloth(request, "images/search.html", found_by(words), {"words": words}, q=words)
 
 

@@ -2,7 +2,8 @@
 
 A code is a keyed digest of the token that one browser's session holds, so a dump of the stores opens nothing and a
 code works only where it was asked for. Six digits as a rule. Somebody may ask for code after code to guess one of
-them: once a mailbox was sent many on one day, its next ones are twice as long, and nobody has to be locked out.
+them: once many were asked for on one day, the next ones are twice as long, and nobody has to be locked out. Of one
+account at most 5 × 5 of a million numbers can be tried a day, from any number of networks.
 """
 
 import hmac
@@ -17,13 +18,18 @@ from imgnom.web.throttle import count
 
 MAX_TRIES = 5
 DIGITS, LONG_DIGITS = 6, 12
-SHORT_A_DAY = 20
+SHORT_A_DAY = 5
 DAY_SECONDS = 24 * 3600
 
 
-def digits_for(mailbox: str) -> int:
-    """How long the next code for this mailbox (or account) is; asking counts as one more."""
-    return DIGITS if count("codes for", mailbox, per_seconds=DAY_SECONDS) <= SHORT_A_DAY else LONG_DIGITS
+def digits_for(typed: str) -> int:
+    """How long the next code for a typed ID or address, in its canonical form, is; asking counts as one more."""
+    return DIGITS if count("codes for", typed, per_seconds=DAY_SECONDS) <= SHORT_A_DAY else LONG_DIGITS
+
+
+def mailbox_key(mailbox: str) -> str:
+    """A mailbox as `enter.locate` names it, so that sign-up, reset and change of one address share a count."""
+    return f"email\0{mailbox}"
 
 
 def code_of(token: str, turn: int, digits: int) -> str:

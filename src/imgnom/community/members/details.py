@@ -51,7 +51,7 @@ def begin_email_change(member: SignedIn, *, email: str, now: datetime) -> str:
     """
     mailbox = canonical_email(email)
     hit("e-mail change", member.subject, limit=10, per_seconds=3600)
-    token, digits = secrets.token_hex(16), codes.digits_for(mailbox)
+    token, digits = secrets.token_hex(16), codes.digits_for(codes.mailbox_key(mailbox))
     row = f"new-{token}"
     owner = member_with_mailbox(mailbox)
     with transaction.atomic():

@@ -110,7 +110,7 @@ def register_member(
     """
     ensure_nickname_free(nickname, now=now)
     mailbox = canonical_email(email)
-    row = _begin(password, now=now, digits=codes.digits_for(mailbox))
+    row = _begin(password, now=now, digits=codes.digits_for(codes.mailbox_key(mailbox)))
     values = {"username": canonical_username(username), "nickname": nickname, "email": email.strip()} | dict(extras)
     _seal_all(row.subject, values, now=now)
     for kind, given in consents.items():
@@ -142,7 +142,7 @@ def resend_code(token: str, *, now: datetime) -> None:
     if row is None:
         raise RegistrationGone
     mailbox = canonical_email(reveal(row.subject, "email", purpose="registration", by=SYSTEM, now=now).open())
-    owner, digits = member_with_mailbox(mailbox), codes.digits_for(mailbox)
+    owner, digits = member_with_mailbox(mailbox), codes.digits_for(codes.mailbox_key(mailbox))
     with transaction.atomic():
         Letter.objects.filter(token=token).delete()
         PendingRegistration.objects.filter(pk=row.pk, state="waiting").update(

@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 
+from imgnom.community.members.known_browsers import write_known_browser
 from imgnom.community.members.models import Member, MemberSession
 from imgnom.community.members.sessions import STAFF_LONGEST, end_session_of, forget_session, session_end
 from imgnom.custody.prepared import Prepared, as_row, columns_of
@@ -44,7 +45,9 @@ class LiveSession:
         request.member, request.actor = None, VISITOR
         if request.session.get(SESSION_KEY):
             self._recognise(request)
-        return self.get_response(request)
+        response = self.get_response(request)
+        write_known_browser(request, response)
+        return response
 
     def _recognise(self, request: Request) -> None:
         now = request.now

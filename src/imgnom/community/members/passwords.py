@@ -10,6 +10,7 @@ from django.db import transaction
 from imgnom.community.members import codes
 from imgnom.community.members.enter import locate, prove_password
 from imgnom.community.members.errors import CodeWrong, PasswordTooLike
+from imgnom.community.members.known_browsers import known_browser
 from imgnom.community.members.letters import queue_letter
 from imgnom.community.members.models import CodeRequest, Member, MemberSession
 from imgnom.community.members.rules import check_password
@@ -18,10 +19,10 @@ from imgnom.custody.outbox.public import record_act
 from imgnom.custody.vault.public import RevealRefused, ValueMissing
 from imgnom.custody.vault.reveal import reveal
 from imgnom.policy.public import SYSTEM, Actor
-from imgnom.web.address import limit_key
+from imgnom.web.address import client_address
 from imgnom.web.guards import mark_step_up
-from imgnom.web.requests import MemberRequest
-from imgnom.web.throttle import hit
+from imgnom.web.requests import MemberRequest, Request
+from imgnom.web.throttle import hit, hit_network
 
 
 def ensure_password_differs(subject: str, *, nickname: str, password: str, by: Actor, now: datetime) -> None:
@@ -73,7 +74,7 @@ def change_password(request: MemberRequest, *, current: str, password: str, now:
     Raises LoginWrong, TooMany, PasswordTooLike, SessionOver.
     """
     member = request.member
-    prove_password(member, password=current, now=now)
+    prove_password(request, password=current)
     own = Actor("member", member.subject)
     ensure_password_differs(member.subject, nickname=member.nickname, password=password, by=own, now=now)
     hashed = make_password(password)
@@ -86,13 +87,20 @@ def change_password(request: MemberRequest, *, current: str, password: str, now:
     end_all_sessions(row.pk, but=request.session["sid"])
 
 
-def request_reset(*, login: str, address: str, now: datetime) -> str:
-    """A token for this browser and a letter, for nobody's name too: that one is dropped when it would be sent."""
-    here = limit_key(address)
-    hit("reset", here, limit=60, per_seconds=600)
-    _, subject = locate(login, now=now)
-    hit("reset account", f"{subject}\0{here}", limit=5, per_seconds=600)
-    token, digits = secrets.token_hex(16), codes.digits_for(subject)
+def request_reset(request: Request, *, login: str) -> str:
+    """A token for this browser and a letter, for nobody's name too: that one is dropped when it would be sent.
+
+    Counted by what was typed, see `enter`; a browser known to the account has a limit of its own. Raises TooMany.
+    """
+    now, address = request.now, client_address(request)
+    found = locate(login, now=now)
+    subject, browser = found.subject, known_browser(request, found.subject)
+    if browser:
+        hit("reset known browser", f"{subject}\0{browser}", limit=5, per_seconds=600)
+    else:
+        hit_network("reset", address, limit=60, per_seconds=600)
+        hit_network("reset account", address, about=found.typed, limit=5, per_seconds=600)
+    token, digits = secrets.token_hex(16), codes.digits_for(found.typed)
     with transaction.atomic():
         CodeRequest.objects.create(
             token=token, subject=subject, kind="reset", digits=digits, starts_at=now, ends_at=codes.code_end(now)
@@ -118,14 +126,17 @@ def try_code(token: str, *, kind: str, code: str, now: datetime) -> CodeRequest:
     return row
 
 
-def reset_password(*, token: str, code: str, password: str, now: datetime) -> None:
-    """Every session ends, and the code is used up. Raises CodeWrong, PasswordTooLike."""
-    hashed = make_password(password)
+def reset_password(*, token: str, code: str, password: str, now: datetime) -> str:
+    """Every session ends, and the code is used up; returns whose it was. Raises CodeWrong, PasswordTooLike.
+
+    The password is hashed only after the code proved right: the hash is what costs.
+    """
     subject = try_code(token, kind="reset", code=code, now=now).subject
     member = Member.objects.filter(subject=subject).exclude(state="withdrawn").first()
     if member is None:
         raise CodeWrong
     ensure_password_differs(subject, nickname=member.nickname, password=password, by=SYSTEM, now=now)
+    hashed = make_password(password)
     with transaction.atomic():
         if not CodeRequest.objects.filter(token=token, kind="reset").delete()[0]:
             raise CodeWrong
@@ -133,3 +144,4 @@ def reset_password(*, token: str, code: str, password: str, now: datetime) -> No
         _set_password(row, hashed, keep_sid="", now=now)
         queue_letter(subject, "new_password", now=now)
     end_all_sessions(row.pk)
+    return subject

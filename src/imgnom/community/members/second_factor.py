@@ -11,8 +11,9 @@ from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
-from imgnom.community.members.codes import DAY_SECONDS, matches
+from imgnom.community.members.codes import matches
 from imgnom.community.members.errors import CodeWrong
+from imgnom.community.members.guess_limits import return_try, take_try
 from imgnom.community.members.join import create_confirmed_member
 from imgnom.community.members.letters import NO_MAILBOX
 from imgnom.community.members.models import Enrolment, Member
@@ -23,7 +24,7 @@ from imgnom.custody.outbox.public import record_act
 from imgnom.custody.vault.public import ValueMissing, seal_value
 from imgnom.custody.vault.reveal import reveal
 from imgnom.policy.public import SYSTEM, Actor
-from imgnom.web.throttle import hit
+from imgnom.web.requests import Request
 
 STAFF_ROLES = ("moderator", "officer", "administrator", "auditor")
 STEP_SECONDS = 30
@@ -46,13 +47,10 @@ def _step_of(secret: str, code: str) -> int | None:
     return next((near for near in (step, step - 1, step + 1) if matches(totp.at(near * STEP_SECONDS), code)), None)
 
 
-def prove_second_factor(member: Member, *, code: str, now: datetime) -> None:
-    """A code of the member's own secret, once. Raises CodeWrong, TooMany.
-
-    The real time counts: phones know no other. Only who has the password comes here, so the limit locks out nobody else.
-    """
-    hit("second factor", member.subject, limit=10, per_seconds=600)
-    hit("second factor of a day", member.subject, limit=60, per_seconds=DAY_SECONDS)
+def prove_second_factor(request: Request, member: Member, *, code: str) -> None:
+    """A code of the member's own secret, once. Raises CodeWrong, TooMany. The real time counts: phones know no other."""
+    now = request.now
+    take_try(request, "second factor", member.subject)
     try:
         secret = reveal(member.subject, "second_factor", purpose="identity", by=SYSTEM, now=now).open()
     except ValueMissing:
@@ -60,6 +58,7 @@ def prove_second_factor(member: Member, *, code: str, now: datetime) -> None:
     step = _step_of(secret, code)
     if step is None or not Member.objects.filter(pk=member.pk, last_totp_step__lt=step).update(last_totp_step=step):
         raise CodeWrong
+    return_try(request, "second factor", member.subject)
 
 
 def create_staff(*, login: str, role: str, now: datetime) -> Staff:

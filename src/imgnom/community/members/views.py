@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pyotp
 import segno
+from django.core.signing import BadSignature, TimestampSigner
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -23,20 +24,23 @@ from imgnom.community.members.errors import (
     SessionOver,
     UsernameTaken,
 )
+from imgnom.community.members.guess_limits import return_try, take_try
+from imgnom.community.members.known_browsers import remember_browser
 from imgnom.community.members.letters import mail_is_late
 from imgnom.community.members.models import Member
 from imgnom.custody.guard.public import canonical_email
-from imgnom.web.address import client_address, limit_key
+from imgnom.web.address import client_address
+from imgnom.web.cookies import cookie_seconds, read_cookie, write_cookie
 from imgnom.web.guards import login_required_page, safe_next, step_up_required
 from imgnom.web.requests import MemberRequest, Request, posted
-from imgnom.web.responses import invalid, see_other
+from imgnom.web.responses import invalid, see_other, wants_json
 from imgnom.web.room import takes_room
-from imgnom.web.throttle import hit
+from imgnom.web.throttle import TooMany, hit_network
 from imgnom.web.words import say
 
 get_or_post = require_http_methods(["GET", "HEAD", "POST"])
-# How long a browser is asked not to answer the age question anew; real time, and nothing else is noted.
-AGE_NOTE_SECONDS = 3600
+# Set for an hour of real time when somebody says that they are under 14; signed, and nothing else is noted.
+AGE_COOKIE = "imgnom_age"
 
 NICKNAME_TAKEN = say(
     ko="이미 있는 닉네임입니다. 다른 이름을 적어 주세요.", en="This nickname is taken. Choose another."
@@ -45,6 +49,10 @@ USERNAME_TAKEN = say(ko="이미 있는 아이디입니다. 다른 것을 적어 
 CODE_WRONG = say(
     ko="번호가 맞지 않거나, 이미 썼거나, 시간이 지났습니다. 가장 나중에 온 번호를 적거나 다시 받아 주세요.",
     en="The number is wrong, used, or too old. Enter the latest one, or ask for another.",
+)
+LOGIN_DELAYED = say(
+    ko="잘못된 로그인 시도가 많아 잠시 막았습니다. 잠시 뒤 다시 시도하거나, ‘비밀번호를 잊었습니다’에서 메일로 번호를 받아 주세요.",
+    en="Too many failed sign-ins. Try again shortly, or use “I forgot the password” to get a code by e-mail.",
 )
 PASSWORD_WRONG = say(ko="비밀번호가 맞지 않습니다. 다시 적어 주세요.", en="The password is wrong. Enter it again.")
 TOO_LIKE = say(
@@ -71,20 +79,18 @@ def _form_page(
 @takes_room
 def signup(request: Request) -> HttpResponse:
     if request.method != "POST":
-        if request.session.get("under_14"):
+        if _said_under_14(request):
             return render(request, "members/under_14.html")
         return render(request, "members/signup.html", {"form": forms.SignupForm()})
     # I3: who is under 14 leaves nothing of what was typed.
-    if request.POST.get("age_group") == "under_14" or request.session.get("under_14"):
-        request.session["under_14"] = True
-        request.session.set_expiry(AGE_NOTE_SECONDS)
-        return render(request, "members/under_14.html")
-    here = limit_key(client_address(request))
-    hit("signup", here, limit=300, per_seconds=3600)
+    if request.POST.get("age_group") == "under_14" or _said_under_14(request):
+        return _under_14(request)
+    here = client_address(request)
+    hit_network("signup", here, limit=300, per_seconds=3600)
     form = forms.SignupForm(request.POST)
     if form.is_valid():
         data = form.cleaned_data
-        hit("signup mailbox", f"{canonical_email(data['email'])}\0{here}", limit=60, per_seconds=3600)
+        hit_network("signup mailbox", here, about=canonical_email(data["email"]), limit=20, per_seconds=3600)
         try:
             token = join.register_member(
                 username=data["username"],
@@ -104,6 +110,23 @@ def signup(request: Request) -> HttpResponse:
     return invalid(request, "members/signup.html", {"form": form})
 
 
+def _said_under_14(request: Request) -> bool:
+    try:
+        TimestampSigner(salt=AGE_COOKIE).unsign(read_cookie(request, AGE_COOKIE), max_age=cookie_seconds(AGE_COOKIE))
+    except BadSignature:
+        return False
+    return True
+
+
+def _under_14(request: Request) -> HttpResponse:
+    """Kept in the browser alone: a stranger who answers again and again leaves no row. An answer is not prolonged."""
+    response = render(request, "members/under_14.html")
+    if not _said_under_14(request):
+        note = TimestampSigner(salt=AGE_COOKIE).sign("under_14")
+        write_cookie(response, AGE_COOKIE, note, max_age=cookie_seconds(AGE_COOKIE))
+    return response
+
+
 @get_or_post
 @takes_room
 def signup_confirm(request: Request) -> HttpResponse:
@@ -113,6 +136,7 @@ def signup_confirm(request: Request) -> HttpResponse:
         return _confirm_page(request, forms.ConfirmForm(needs=("username",) if proven else ()), token)
     if "resend" in request.POST:
         return _resend(request, token)
+    hit_network("confirm", client_address(request), limit=300, per_seconds=600)
     needs = tuple(name for name in ("username", "nickname") if request.POST.get(name))
     form = forms.ConfirmForm(request.POST, needs=needs)
     if form.is_valid():
@@ -123,7 +147,7 @@ def signup_confirm(request: Request) -> HttpResponse:
 def _confirm(request: Request, form: forms.ConfirmForm, token: str) -> HttpResponse:
     data = form.cleaned_data
     if "username" in data or "nickname" in data:
-        hit("another name", f"{token}\0{limit_key(client_address(request))}", limit=30, per_seconds=3600)
+        hit_network("another name", client_address(request), about=token, limit=30, per_seconds=3600)
     try:
         member = join.confirm_registration(
             token=token,
@@ -164,7 +188,9 @@ def _confirm_page(request: Request, form: forms.ConfirmForm, token: str) -> Http
 
 
 def _resend(request: Request, token: str) -> HttpResponse:
-    hit("resend", f"{token}\0{limit_key(client_address(request))}", limit=5, per_seconds=900)
+    here = client_address(request)
+    hit_network("resend", here, limit=60, per_seconds=3600)
+    hit_network("resend of one", here, about=token, limit=5, per_seconds=900)
     try:
         join.resend_code(token, now=request.now)
     except RegistrationGone:
@@ -179,10 +205,7 @@ def login(request: Request) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             member = enter.prove_login(
-                login=form.cleaned_data["login"],
-                password=form.cleaned_data["password"],
-                address=client_address(request),
-                now=request.now,
+                request, login=form.cleaned_data["login"], password=form.cleaned_data["password"]
             )
         except LoginWrong as wrong:
             request.access_note = ("failed_login", str(wrong.args[0]))
@@ -193,6 +216,8 @@ def login(request: Request) -> HttpResponse:
                     en="ID or password is wrong. Enter them again.",
                 ),
             )
+        except TooMany as delayed:
+            return _login_delayed(request, form, target, delayed)
         else:
             if enter.has_second_factor(member):
                 enter.begin_second_factor(request, member, target=target)
@@ -200,8 +225,23 @@ def login(request: Request) -> HttpResponse:
                 return see_other("/login/second-factor")
             enter.sign_in(request, member)
             return see_other(target)
+    return _login_page(request, form, target)
+
+
+def _login_page(request: Request, form: Form, target: str) -> HttpResponse:
     sign_in = say(ko="로그인", en="Sign in")
     return _form_page(request, form, title=sign_in, button=sign_in, extra={"next": target, "reset": True})
+
+
+def _login_delayed(request: Request, form: Form, target: str, delayed: TooMany) -> HttpResponse:
+    """The same for known and unknown names. An owner whom a stranger delays is told the way by mail."""
+    if wants_json(request):
+        raise delayed
+    form.add_error(None, LOGIN_DELAYED)
+    response = _login_page(request, form, target)
+    response.status_code = 429
+    response["Retry-After"] = str(delayed.retry_after)
+    return response
 
 
 @get_or_post
@@ -214,7 +254,7 @@ def second_factor_page(request: Request) -> HttpResponse:
     form = forms.CodeForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
-            second_factor.prove_second_factor(member, code=form.cleaned_data["code"], now=request.now)
+            second_factor.prove_second_factor(request, member, code=form.cleaned_data["code"])
         except CodeWrong:
             request.access_note = ("failed_login", member.subject)
             form.add_error("code", say(ko="번호가 맞지 않습니다.", en="The number is wrong."))
@@ -234,7 +274,7 @@ def second_factor_later(request: MemberRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         member = Member.objects.get(pk=request.member.pk)
         try:
-            second_factor.prove_second_factor(member, code=form.cleaned_data["code"], now=request.now)
+            second_factor.prove_second_factor(request, member, code=form.cleaned_data["code"])
         except CodeWrong:
             form.add_error("code", say(ko="번호가 맞지 않습니다.", en="The number is wrong."))
         else:
@@ -338,9 +378,7 @@ def password(request: MemberRequest) -> HttpResponse:
 def reset(request: Request) -> HttpResponse:
     form = forms.ResetForm(posted(request))
     if request.method == "POST" and form.is_valid():
-        request.session["reset"] = passwords.request_reset(
-            login=form.cleaned_data["login"], address=client_address(request), now=request.now
-        )
+        request.session["reset"] = passwords.request_reset(request, login=form.cleaned_data["login"])
         return see_other("/reset/confirm")
     return _form_page(
         request,
@@ -356,10 +394,12 @@ def reset(request: Request) -> HttpResponse:
 
 @get_or_post
 def reset_confirm(request: Request) -> HttpResponse:
+    if request.method == "POST":
+        hit_network("reset confirm", client_address(request), limit=60, per_seconds=600)
     form = forms.ResetConfirmForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
-            passwords.reset_password(
+            subject = passwords.reset_password(
                 token=request.session.get("reset", ""),
                 code=form.cleaned_data["code"],
                 password=form.cleaned_data["password1"],
@@ -371,6 +411,7 @@ def reset_confirm(request: Request) -> HttpResponse:
             form.add_error("password1", TOO_LIKE)
         else:
             request.session.pop("reset", None)
+            remember_browser(request, subject)
             return see_other("/login")
     return _form_page(
         request,
@@ -407,7 +448,7 @@ def enrol(request: Request, token: str) -> HttpResponse:
         raise Http404
     form = forms.ResetConfirmForm(posted(request))
     if request.method == "POST" and form.is_valid():
-        hit("enrolment", f"{token}\0{limit_key(client_address(request))}", limit=20, per_seconds=600)
+        hit_network("enrolment", client_address(request), about=token, limit=20, per_seconds=600)
         try:
             second_factor.enrol_staff(
                 token, code=form.cleaned_data["code"], password=form.cleaned_data["password1"], now=request.now

@@ -18,12 +18,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 from imgnom.custody.consent.public import VersionRow, note_in_force, policy_versions, version_of
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.ledger.public import LeafUnknown, consistency_proof, latest_checkpoint, verifier_key
-from imgnom.policy.public import Period, Policy, public_facts, render_articles, render_terms
+from imgnom.policy.public import Policy, public_facts, render_articles, render_terms
 from imgnom.procedures.proofs.public import read_board
 from imgnom.procedures.publication.annex import annex_of
 from imgnom.procedures.publication.measures import measures_in_force
 from imgnom.procedures.publication.proven import with_proofs
-from imgnom.web.cookies import read_cookie, write_cookie
+from imgnom.web.cookies import cookie_seconds, read_cookie, write_cookie
 from imgnom.web.guards import safe_next
 from imgnom.web.requests import Request
 from imgnom.web.responses import invalid, see_other, wants_json
@@ -31,7 +31,6 @@ from imgnom.web.words import current_language
 
 CHOICES = ("accept", "refuse", "choose")
 OPTIONAL = ("analytics", "personalisation")
-DAY_SECONDS = 86_400
 
 type View = Callable[..., HttpResponse]
 
@@ -134,11 +133,6 @@ def terms(request: Request) -> HttpResponse:
     )
 
 
-def _seconds(period: Period) -> int:
-    """A cookie's life in the browser's own time, in which a month has thirty days."""
-    return period.seconds + DAY_SECONDS * (period.days + 30 * period.months + 365 * period.years)
-
-
 def _signals_refusal(request: HttpRequest) -> bool:
     return request.headers.get("Sec-GPC") == "1"
 
@@ -153,8 +147,7 @@ def _chosen(request: Request) -> list[str]:
 def _choose(request: Request, choice: str) -> HttpResponse:
     chosen = OPTIONAL if choice == "accept" else [c for c in OPTIONAL if choice == "choose" and c in request.POST]
     response = see_other(safe_next(request.POST.get("next"), "/privacy/cookies"))
-    life = _seconds(policy_in_force().cookies["imgnom_cookies"].period)
-    write_cookie(response, "imgnom_cookies", ".".join(chosen) or "none", max_age=life)
+    write_cookie(response, "imgnom_cookies", ".".join(chosen) or "none", max_age=cookie_seconds("imgnom_cookies"))
     return response
 
 

@@ -17,11 +17,11 @@ from imgnom.procedures.retention.models import Withdrawal
 from imgnom.procedures.retention.receipts import find_receipt, proofs_for, receipt_facts
 from imgnom.procedures.retention.shown import shown_plan, shown_receipt
 from imgnom.procedures.retention.withdraw_member import number_of_press, plans_for, withdraw_member
-from imgnom.web.address import client_address, limit_key
+from imgnom.web.address import client_address
 from imgnom.web.guards import step_up_required
 from imgnom.web.requests import MemberRequest, Request
 from imgnom.web.responses import see_other, streamed
-from imgnom.web.throttle import hit
+from imgnom.web.throttle import hit_network
 
 RECEIPT = "receipt"
 
@@ -84,7 +84,7 @@ def pictures(request: MemberRequest) -> HttpResponse:
 
 
 def _row(request: Request, number: str) -> Withdrawal:
-    hit("receipt", limit_key(client_address(request)), limit=600, per_seconds=600)
+    hit_network("receipt", client_address(request), limit=600, per_seconds=600)
     row = find_receipt(number)
     if row is None:
         raise Http404
@@ -95,10 +95,11 @@ def _row(request: Request, number: str) -> Withdrawal:
 def find(request: Request) -> HttpResponse:
     """A number typed off a sheet of paper."""
     number = request.GET.get("number", "").strip()
-    if number and find_receipt(number) is not None:
-        return see_other(f"/receipt/{_row(request, number).number}")
     if number:
-        hit("receipt", limit_key(client_address(request)), limit=600, per_seconds=600)
+        hit_network("receipt", client_address(request), limit=600, per_seconds=600)
+        found = find_receipt(number)
+        if found is not None:
+            return see_other(f"/receipt/{found.number}")
     return render(request, "retention/find.html", {"unknown": bool(number)}, status=404 if number else 200)
 
 
