@@ -8,7 +8,8 @@ import pyotp
 import pytest
 from django.test import Client
 
-from imgnom.community.members.models import Member
+from imgnom.community.members import enter
+from imgnom.community.members.models import CodeRequest, Member
 from imgnom.community.members.public import create_staff
 from imgnom.site.clock import set_clock
 from imgnom.web import throttle
@@ -30,7 +31,12 @@ class Seconds:
 def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
     made = Seconds()
     monkeypatch.setattr(throttle, "time", made)
+    monkeypatch.setattr(enter, "FREE_TRIES", 20)  # so that the tests take half as long
     return made
+
+
+def test_one_network_alone_delays_nobody_else() -> None:
+    assert enter.NETWORK_TRIES <= enter.NETWORK_TRIES_A_DAY < enter.FREE_TRIES
 
 
 def addresses() -> Iterator[str]:
@@ -153,8 +159,6 @@ def test_second_factor_is_delayed_for_strangers_and_not_for_a_known_browser(
 @pytest.mark.clause("A2.2a")
 def test_reset_codes_that_can_be_guessed_are_few_whoever_asks(home: Path, now: datetime, seconds: Seconds) -> None:
     """Five short ones a day of one account, from any number of networks; the others have twelve digits."""
-    from imgnom.community.members.models import CodeRequest
-
     join(home, now)
     for address, _ in zip(addresses(), range(7), strict=False):
         assert Client(REMOTE_ADDR=address).post("/reset", {"login": FIELDS["email"]}).status_code == 303

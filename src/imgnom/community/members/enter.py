@@ -50,8 +50,10 @@ HALF_LOGIN_FOR = timedelta(minutes=10)
 TELL_OWNER_AFTER = 15
 
 
-# Wrong passwords a day for one typed name, from all unknown browsers together, before each one waits for the last.
-FREE_TRIES, FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 20, 30, 1800
+# Wrong passwords for one typed name from one network; wider networks have a multiple.
+NETWORK_TRIES, NETWORK_TRIES_A_DAY = 20, 30
+# Those of a day from all unknown browsers together, before each one waits for the last: more than one network has.
+FREE_TRIES, FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 40, 30, 1800
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,11 @@ class _Tries:
             hit("login known browser of a day", self._own, limit=60, per_seconds=DAY_SECONDS)
             return
         hit_network("login", self._address, limit=300, per_seconds=600)
-        hit_network("login account", self._address, about=self._typed, limit=20, per_seconds=600)
+        hit_network("login account", self._address, about=self._typed, limit=NETWORK_TRIES, per_seconds=600)
+        hit_network(
+            "login account of a day", self._address, about=self._typed,
+            limit=NETWORK_TRIES_A_DAY, per_seconds=DAY_SECONDS,
+        )  # fmt: skip
         take_turn(
             "login account", self._typed,
             free=FREE_TRIES, first_seconds=FIRST_WAIT_SECONDS, longest_seconds=LONGEST_WAIT_SECONDS,
@@ -107,6 +113,7 @@ class _Tries:
             return
         give_back_network("login", self._address)
         give_back_network("login account", self._address, about=self._typed)
+        give_back_network("login account of a day", self._address, about=self._typed)
         return_turn("login account", self._typed)
 
 

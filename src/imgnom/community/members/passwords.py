@@ -87,12 +87,12 @@ def change_password(request: MemberRequest, *, current: str, password: str, now:
     end_all_sessions(row.pk, but=request.session["sid"])
 
 
-def request_reset(request: Request, *, login: str) -> str:
+def request_reset(request: Request, *, login: str, now: datetime) -> str:
     """A token for this browser and a letter, for nobody's name too: that one is dropped when it would be sent.
 
     Counted by what was typed, see `enter`; a browser known to the account has a limit of its own. Raises TooMany.
     """
-    now, address = request.now, client_address(request)
+    address = client_address(request)
     found = locate(login, now=now)
     subject, browser = found.subject, known_browser(request, found.subject)
     if browser:

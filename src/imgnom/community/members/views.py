@@ -24,14 +24,15 @@ from imgnom.community.members.errors import (
     SessionOver,
     UsernameTaken,
 )
-from imgnom.community.members.guess_limits import return_try, take_try
 from imgnom.community.members.known_browsers import remember_browser
 from imgnom.community.members.letters import mail_is_late
 from imgnom.community.members.models import Member
 from imgnom.custody.guard.public import canonical_email
 from imgnom.web.address import client_address
 from imgnom.web.cookies import cookie_seconds, read_cookie, write_cookie
+from imgnom.web.error_words import words_for
 from imgnom.web.guards import login_required_page, safe_next, step_up_required
+from imgnom.web.language import language_of
 from imgnom.web.requests import MemberRequest, Request, posted
 from imgnom.web.responses import invalid, see_other, wants_json
 from imgnom.web.room import takes_room
@@ -50,9 +51,9 @@ CODE_WRONG = say(
     ko="번호가 맞지 않거나, 이미 썼거나, 시간이 지났습니다. 가장 나중에 온 번호를 적거나 다시 받아 주세요.",
     en="The number is wrong, used, or too old. Enter the latest one, or ask for another.",
 )
-LOGIN_DELAYED = say(
-    ko="잘못된 로그인 시도가 많아 잠시 막았습니다. 잠시 뒤 다시 시도하거나, ‘비밀번호를 잊었습니다’에서 메일로 번호를 받아 주세요.",
-    en="Too many failed sign-ins. Try again shortly, or use “I forgot the password” to get a code by e-mail.",
+WAY_BY_MAIL = say(
+    ko="기다리지 않으려면 ‘비밀번호를 잊었습니다’에서 메일로 번호를 받아 주세요.",
+    en="If you can't wait, use “I forgot the password” to get a code by e-mail.",
 )
 PASSWORD_WRONG = say(ko="비밀번호가 맞지 않습니다. 다시 적어 주세요.", en="The password is wrong. Enter it again.")
 TOO_LIKE = say(
@@ -237,7 +238,8 @@ def _login_delayed(request: Request, form: Form, target: str, delayed: TooMany) 
     """The same for known and unknown names. An owner whom a stranger delays is told the way by mail."""
     if wants_json(request):
         raise delayed
-    form.add_error(None, LOGIN_DELAYED)
+    lead = words_for("429", language_of(request), retry_after=delayed.retry_after).lead
+    form.add_error(None, f"{lead} {WAY_BY_MAIL}")
     response = _login_page(request, form, target)
     response.status_code = 429
     response["Retry-After"] = str(delayed.retry_after)
@@ -378,7 +380,7 @@ def password(request: MemberRequest) -> HttpResponse:
 def reset(request: Request) -> HttpResponse:
     form = forms.ResetForm(posted(request))
     if request.method == "POST" and form.is_valid():
-        request.session["reset"] = passwords.request_reset(request, login=form.cleaned_data["login"])
+        request.session["reset"] = passwords.request_reset(request, login=form.cleaned_data["login"], now=request.now)
         return see_other("/reset/confirm")
     return _form_page(
         request,
