@@ -9,7 +9,8 @@
     PermissionDenied                                          403
     Http404                                                   404
     a full disk                                               507 with Retry-After, and its reserve is given up
-    a store or disk that is locked, read-only, away           503 with Retry-After
+    a store or disk that is locked, read-only, away,
+      a statement past its time limit                         503 with Retry-After
     everything else                                           500, noted by type and route
 
 A page that comes out of a breakdown stands on nothing that may be broken: no policy, no database, no session, no
@@ -42,6 +43,7 @@ from imgnom.web.error_words import DEFAULT_WAIT_SECONDS, words_for
 from imgnom.web.language import language_of
 from imgnom.web.responses import wants_json
 from imgnom.web.room import NoRoom, give_reserve, is_away, is_full
+from imgnom.web.search import StatementTooSlow
 from imgnom.web.throttle import TooMany
 
 log = logging.getLogger("imgnom.web")
@@ -122,6 +124,8 @@ def answer_for(request: HttpRequest, error: BaseException | None, *, upright: bo
             status = 403
         case Http404():
             status = 404
+        case StatementTooSlow():
+            return _answer(request, 503, kind="503", retry_after=DEFAULT_WAIT_SECONDS, upright=upright)
         case NoRoom():
             return _answer(request, 507, kind="507", retry_after=ROOM_WAIT_SECONDS, upright=upright)
         case _:

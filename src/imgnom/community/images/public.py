@@ -37,7 +37,7 @@ from imgnom.community.images.take_in import (
     sweep_orphans,
     upload_file,
 )
-from imgnom.community.images.text import several_lines
+from imgnom.community.images.text import one_line, several_lines
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import coarsen_file_keys, compact
 from imgnom.custody.outbox.public import for_one_act, record_act
@@ -49,7 +49,7 @@ __all__ = [
     "CHANGE_VISIBILITY", "WITHHELD", "CleanText", "Image", "NotAPicture", "PictureError", "PictureTooLarge", "ShownPicture", "Storage", "Taken", "WrongDecoder",
     "WrongType", "all_public_ids", "anonymise_images", "change_words", "check_decoder", "coarsen_images", "count_for", "count_lookalikes", "count_settling_images", "dead_pictures", "delete_images", "delete_one",
     "embed_of", "file_owners", "file_urls", "find_image", "hide_images", "keep_images", "keys_of_images", "missing_walls",
-    "newest_public_picture", "page_url", "remove_by_staff", "see_again_as", "set_tags", "several_lines", "shown_picture", "storage_of", "sweep_orphans",
+    "newest_public_picture", "one_line", "page_url", "remove_by_staff", "see_again_as", "set_tags", "several_lines", "shown_picture", "storage_of", "sweep_orphans",
     "tags_of", "upload_file", "visible_image", "visible_images", "words_of", "zip_of",
 ]  # fmt: skip
 CHUNK = 100

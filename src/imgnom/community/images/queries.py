@@ -17,9 +17,9 @@ from imgnom.community.images.models import Image, ImageTag
 from imgnom.community.images.text import one_line
 from imgnom.custody.prepared import Prepared, as_row, columns_of
 from imgnom.web.paging import make_cursor, read_cursor
+from imgnom.web.search import CHUNK, Row, limited_statements, scan
 
 PAGE = 40
-MAX_WORDS = 6
 GALLERY = "gallery"
 OPEN_TO_ALL = Q(visibility="public", removed_reason="")
 
@@ -170,7 +170,8 @@ def card_page(query: QuerySet[Image], *, listing: str, after: str | None, size: 
     cursor = read_cursor(listing, after)
     if cursor is not None:
         query = query.filter(position__lt=cursor)
-    rows = query.order_by("-position").values_list(*_FIELDS)[: size + 1]
+    with limited_statements(query.db):
+        rows = list(query.order_by("-position").values_list(*_FIELDS)[: size + 1])
     return _cut(rows, size, listing=listing, is_first=cursor is None)
 
 
@@ -200,19 +201,52 @@ def of_member(member_id: int, *, show: str) -> QuerySet[Image]:
     return mine.exclude(removed_reason="") if show == "removed" else mine.filter(visibility=show, removed_reason="")
 
 
-def found_by(text: str) -> QuerySet[Image]:
+_SCANNED = ("pk", "position", "title", "description", "author__nickname")
+_SCAN_NEWEST = Prepared(lambda: visible_images().order_by("-position").values_list(*_SCANNED)[:CHUNK])
+_SCAN_OLDER = Prepared(
+    lambda cursor: visible_images().filter(position__lt=cursor).order_by("-position").values_list(*_SCANNED)[:CHUNK],
+    int,
+)
+_TAGS_OF_CHUNK = Prepared(
+    lambda *numbers: ImageTag.objects.filter(image_id__in=numbers).values_list("image_id", "tag__name"), *[int] * CHUNK
+)
+
+
+def _rows_to_search(after: int | None) -> list[Row]:
+    """The next pictures that everybody may see, with everything that search looks at."""
+    with limited_statements(router.db_for_read(Image)):
+        found = _SCAN_NEWEST() if after is None else _SCAN_OLDER(after)
+        numbers = [row[0] for row in found]
+        tags: dict[int, list[str]] = {}
+        for number, name in _TAGS_OF_CHUNK(*numbers, *[numbers[-1]] * (CHUNK - len(numbers))) if numbers else ():
+            tags.setdefault(number, []).append(name)
+    return [
+        Row(pk, position, (title, description), tuple(tags.get(pk, ())), (nickname or "",))
+        for pk, position, title, description, nickname in found
+    ]
+
+
+@dataclass(frozen=True)
+class SearchPage:
+    """`looked_at` is how many pictures this page took; `is_stopped`: a limit was reached, and `older` goes on there."""
+
+    page: CardPage
+    looked_at: int
+    is_stopped: bool
+
+
+def search_page(words: Sequence[str], *, listing: str, after: str | None) -> SearchPage:
     """Pictures that everybody may see and that hold every word: in title, description, a tag or the author's name."""
-    query = visible_images()
-    words = one_line(text).split()[:MAX_WORDS]
-    for word in words:
-        tagged = ImageTag.objects.filter(tag__name__icontains=word.lstrip("#").casefold() or word)
-        query = query.filter(
-            Q(title__icontains=word)
-            | Q(description__icontains=word)
-            | Q(pk__in=tagged.values("image_id"))
-            | Q(author__nickname__icontains=word.lstrip("@") or word)
-        )
-    return query if words else query.none()
+    cursor = read_cursor(listing, after)
+    if not words:
+        return SearchPage(CardPage((), "", is_first=True), 0, is_stopped=False)
+    found = scan(_rows_to_search, words, after=cursor, most=PAGE + 1)
+    rows = visible_images().filter(pk__in=found.keys).order_by("-position").values_list(*_FIELDS)
+    page = _cut(rows, PAGE, listing=listing, is_first=cursor is None)
+    is_stopped = not page.older and found.reached is not None
+    if is_stopped and found.reached is not None:
+        page = CardPage(page.cards, make_cursor(listing, found.reached), page.is_first)
+    return SearchPage(page, found.looked_at, is_stopped)
 
 
 def own_images(public_ids: Sequence[str], *, member_id: int) -> list[Image]:

@@ -30,11 +30,12 @@ from imgnom.community.images.forms import VISIBILITIES, PictureForm, errors_by_f
 from imgnom.community.images.models import Image
 from imgnom.community.images.public import change_words, original_of, upload_file
 from imgnom.community.images.queries import (
+    CardPage,
     card_page,
-    found_by,
     newest_page,
     of_member,
     own_images,
+    search_page,
     tags_of,
     tags_on,
     visible_image,
@@ -52,6 +53,7 @@ from imgnom.web.guards import login_required_page
 from imgnom.web.requests import MemberRequest, Request
 from imgnom.web.responses import see_other, wants_json
 from imgnom.web.room import takes_room
+from imgnom.web.search import MAX_QUERY_CHARS, MAX_WORD_CHARS, MAX_WORDS, words_of
 from imgnom.web.throttle import hit, hit_network
 from imgnom.web.words import say
 
@@ -72,8 +74,15 @@ SHOWN_TO_OWNER = (
 def _cloth(
     request: Request, template: str, query: QuerySet[Image], context: dict[str, Any], **kept: str
 ) -> HttpResponse:
-    """A page of tiles; `kept` are the parameters that stay in its links."""
-    page = card_page(query, listing=template, after=request.GET.get("after"))
+    return _page_of_tiles(
+        request, template, card_page(query, listing=template, after=request.GET.get("after")), context, **kept
+    )
+
+
+def _page_of_tiles(
+    request: Request, template: str, page: CardPage, context: dict[str, Any], **kept: str
+) -> HttpResponse:
+    """`kept` are the parameters that stay in its links."""
     older = urlencode({name: value for name, value in kept.items() if value} | {"after": page.older})
     newest = urlencode({name: value for name, value in kept.items() if value})
     links = {"older_link": f"?{older}" if page.older else "", "newest_link": f"{request.path}?{newest}".rstrip("?")}
@@ -109,10 +118,19 @@ def member_page(request: Request, nickname: str) -> HttpResponse:
 
 @require_safe
 def search(request: Request) -> HttpResponse:
-    words = one_line(request.GET.get("q", "")[:200])[:100]
-    if words:
+    typed = one_line(request.GET.get("q", ""))
+    asked = words_of(typed)
+    if asked.words:
         hit_network("search", client_address(request), limit=120, per_seconds=60)
-    return _cloth(request, "images/search.html", found_by(words), {"words": words}, q=words)
+    shown = typed[:MAX_QUERY_CHARS]
+    found = search_page(asked.words, listing="images/search.html", after=request.GET.get("after"))
+    context = {
+        "words": shown,
+        "asked": asked,
+        "found": found,
+        "limits": {"chars": MAX_QUERY_CHARS, "words": MAX_WORDS, "word": MAX_WORD_CHARS},
+    }
+    return _page_of_tiles(request, "images/search.html", found.page, context, q=shown)
 
 
 def _facts(name: str, image: Image) -> dict[str, Any]:

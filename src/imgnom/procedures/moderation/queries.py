@@ -7,16 +7,17 @@ kind has its own cursor, and the two are merged by time.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from imgnom.community.comments.public import Comment
-from imgnom.community.images.public import Image
+from imgnom.community.images.public import Image, one_line
 from imgnom.web.paging import make_cursor, read_cursors
+from imgnom.web.search import CHUNK, Row, limited_statements, scan, words_of
 
 PAGE = 40
 KINDS = ("picture", "comment")
-MAX_WORDS = 6
 LISTING = "desk"
 NEWEST = 2**63 - 1
 
@@ -54,6 +55,7 @@ class DeskPage:
     items: tuple[DeskItem, ...]
     older: str
     is_first: bool
+    is_stopped: bool = False  # a search reached its limit, and `older` goes on there
 
 
 def _pictures() -> QuerySet[Image]:
@@ -90,14 +92,19 @@ def find_item(kind: str, key: str) -> DeskItem | None:
     return None
 
 
-def _words(text: str, fields: tuple[str, ...]) -> Q:
-    found = Q()
-    for word in text.split()[:MAX_WORDS]:
-        one = Q()
-        for field in fields:
-            one |= Q(**{f"{field}__icontains": word})
-        found &= one
-    return found
+def _search(
+    query: QuerySet[Any], fields: tuple[str, ...], words: tuple[str, ...], after: int | None
+) -> tuple[QuerySet[Any], int | None]:
+    """The rows that hold every word, and the position at which a limit stopped the search."""
+
+    def fetch(below: int | None) -> list[Row]:
+        older = query if below is None else query.filter(position__lt=below)
+        with limited_statements(query.db):
+            found = list(older.order_by("-position").values_list("pk", "position", *fields)[:CHUNK])
+        return [Row(row[0], row[1], tuple(text or "" for text in row[2:])) for row in found]
+
+    found = scan(fetch, words, after=after, most=PAGE + 1)
+    return query.filter(pk__in=found.keys), found.reached
 
 
 def desk_page_of(*, show: str, words: str, after: str | None) -> DeskPage:
@@ -108,26 +115,35 @@ def desk_page_of(*, show: str, words: str, after: str | None) -> DeskPage:
         pictures, comments = pictures.exclude(removed_reason=""), comments.exclude(removed_reason="")
     else:
         pictures, comments = pictures.filter(removed_reason=""), comments.filter(removed_reason="")
-    if words:
-        pictures = pictures.filter(_words(words, ("title", "description", "author__nickname", "author_name")))
-        comments = comments.filter(_words(words, ("body", "author__nickname", "author_name")))
+    stops: dict[str, int | None] = {"picture": None, "comment": None}
     if cursor is not None:
         pictures, comments = pictures.filter(position__lt=cursor[0]), comments.filter(position__lt=cursor[1])
+    asked = words_of(one_line(words)).words
+    if asked and show != "comments":
+        pictures, stops["picture"] = _search(
+            pictures, ("title", "description", "author__nickname", "author_name"), asked, None
+        )
+    if asked and show != "pictures":
+        comments, stops["comment"] = _search(comments, ("body", "author__nickname", "author_name"), asked, None)
     found: list[DeskItem] = []
     if show != "comments":
         found += [_of_picture(row) for row in pictures.order_by("-position")[: PAGE + 1]]
     if show != "pictures":
         found += [_of_comment(row) for row in comments.order_by("-position")[: PAGE + 1]]
     found.sort(key=lambda item: (item.position, item.kind), reverse=True)
-    items = tuple(found[:PAGE])
-    older = _older(items, cursor) if len(found) > PAGE else ""
-    return DeskPage(items, older, is_first=cursor is None)
+    # What is older than where one kind's search stopped waits, so that pages stay in order.
+    floor = max((stop for stop in stops.values() if stop is not None), default=None)
+    items = tuple(item for item in found if floor is None or item.position >= floor)[:PAGE]
+    is_stopped = floor is not None and len(items) < PAGE
+    older = _older(items, cursor, floor if is_stopped else None) if len(found) > len(items) or is_stopped else ""
+    return DeskPage(items, older, is_first=cursor is None, is_stopped=is_stopped)
 
 
-def _older(items: tuple[DeskItem, ...], cursor: tuple[int, ...] | None) -> str:
-    """Where each kind goes on: after the last one shown, or where it stood."""
+def _older(items: tuple[DeskItem, ...], cursor: tuple[int, ...] | None, floor: int | None) -> str:
+    """Where each kind goes on: at the position where the search stopped, after the last one shown, or where it stood."""
     last: Callable[[str, int], int] = lambda kind, stood: min(  # noqa: E731
         (item.position for item in items if item.kind == kind), default=stood
     )
     stood = cursor or (NEWEST, NEWEST)
-    return make_cursor(LISTING, last("picture", stood[0]), last("comment", stood[1]))
+    ends = (last("picture", stood[0]), last("comment", stood[1]))
+    return make_cursor(LISTING, *(end if floor is None else min(end, floor) for end in ends))

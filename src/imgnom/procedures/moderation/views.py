@@ -9,6 +9,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from imgnom.community.images.public import one_line
 from imgnom.community.members.public import STAFF_IDLE, STAFF_LONGEST
 from imgnom.custody.in_force import policy_in_force
 from imgnom.policy.public import words_for_period
@@ -22,6 +23,7 @@ from imgnom.web.errors import plain
 from imgnom.web.paging import make_cursor, read_cursor
 from imgnom.web.requests import MemberRequest
 from imgnom.web.responses import see_other
+from imgnom.web.search import MAX_QUERY_CHARS
 from imgnom.web.words import current_language
 
 # The auditor sees the records and no content; whoever runs the machine sees no records of who handled what.
@@ -48,7 +50,7 @@ def _look(request: MemberRequest, act: str, what: str, whose: str = "", **facts:
 
 def _desk(request: MemberRequest, *, item: DeskItem | None, form: ReasonForm | None, status: int = 200) -> HttpResponse:
     show = request.GET.get("show", "all")
-    words = request.GET.get("q", "").strip()[:100]
+    words = one_line(request.GET.get("q", ""))[:MAX_QUERY_CHARS]
     page = desk_page_of(show=show if show in SHOWN else "all", words=words, after=request.GET.get("after"))
     context = {
         "page": page, "show": show if show in SHOWN else "all", "words": words, "item": item, "form": form or ReasonForm(),
