@@ -57,6 +57,7 @@ def tell(stage: Stage) -> None:
     calendar.begin(stage)
     stage.copy_stores()
     correcting.reads_and_corrects(stage)
+    calendar.sign_in_to_wait(stage)
     leaving.in_the_evening(stage)
     restoring.backs_up(stage)
     leaving.in_the_morning(stage)

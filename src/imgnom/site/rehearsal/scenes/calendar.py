@@ -39,14 +39,19 @@ class Moment:
 type Look = Callable[[Stage, Moment], None]
 
 
-def begin(stage: Stage) -> None:
-    """What must begin today to be looked at later: browsers that wait, a letter that cannot go."""
+def sign_in_to_wait(stage: Stage) -> None:
+    """Browsers for later looks at the end of a session; a new address, entered before, would end them."""
     stayer = stage.people["stayer"]
     for _ in AROUND:
         browser = stage.browser_of(stayer)
         browser.post("/login", {"login": stayer.username, "password": stayer.password})
         stage.waiting.append(browser)
     stage.marks["signed in"] = stage.at
+
+
+def begin(stage: Stage) -> None:
+    """What must begin today to be looked at later: a letter that cannot go."""
+    stayer = stage.people["stayer"]
     stage.letters()
     outbox = stage.home / "outbox"
     outbox.rename(stage.home / "outbox.away")
