@@ -88,6 +88,16 @@ def stores(db: None) -> None:
     """All six stores are open to the test; ask for databases='__all__' in the django_db mark."""
 
 
+def make_keyring() -> None:
+    """A keyring that the (empty) stores know."""
+    from imgnom.custody.keys.public import ensure_keyring
+
+    for name in [file.name for file in (HOME / "keyring").glob("*")]:
+        if name != "secret.key":
+            (HOME / "keyring" / name).unlink()
+    ensure_keyring(now=NOON)
+
+
 @pytest.fixture(autouse=True)
 def _room_of_this_test(request: pytest.FixtureRequest) -> Iterator[None]:
     """A room test starts with a keyring of its own and nothing in the media folder."""
@@ -96,12 +106,7 @@ def _room_of_this_test(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     request.getfixturevalue("_django_db_helper")
-    from imgnom.custody.keys.public import ensure_keyring
-
-    for name in [file.name for file in (HOME / "keyring").glob("*")]:
-        if name != "secret.key":
-            (HOME / "keyring" / name).unlink()
-    ensure_keyring(now=NOON)
+    make_keyring()
     yield
     for folder in ("media", "outbox", "cache"):
         shutil.rmtree(HOME / folder, ignore_errors=True)

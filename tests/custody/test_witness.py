@@ -18,7 +18,7 @@ from django.conf import settings
 from django.test import Client
 
 from imgnom.custody.ledger import witness
-from imgnom.custody.ledger.models import Checkpoint, Leaf, Node
+from imgnom.custody.ledger.models import Checkpoint, Leaf, Node, Tally
 from imgnom.custody.ledger.public import (
     latest_checkpoint,
     make_checkpoint,
@@ -44,7 +44,7 @@ def fill(now: datetime, count: int) -> None:
 
 
 def rewrite(now: datetime, count: int) -> None:
-    for model in (Leaf, Node, Checkpoint):
+    for model in (Leaf, Node, Checkpoint, Tally):
         model.objects.all().delete()
     fill(now, count)
 

@@ -228,7 +228,7 @@ FAULTS: list[tuple[str, Callable[[datetime], Any], str]] = [
     ("I5", keyring_cut, "pepper-1.key of the keyring was cut"),
     ("I5", kek_back, "was destroyed and is back"),
     ("I6", entry_changed, "entry 0 was changed"),
-    ("I6", act_never_entered, "have no entry in the ledger"),
+    ("I6", act_never_entered, "ledger_certificate: the row of entry"),
     ("I6", act_waits, "logs: 1 acts wait for the ledger"),
     ("I7", empty_tag, "no picture carries them"),
     ("I7", two_epochs, "2 epochs of the keys are current"),

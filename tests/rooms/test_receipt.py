@@ -141,8 +141,8 @@ def test_a_strangers_tool_accepts_receipt_and_certificate_and_refuses_one_change
     for whole in (proof, certificate):
         for place in range(0, len(whole), 7):
             changed = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
-            with pytest.raises((outsider.Broken, ValueError, KeyError, TypeError)):
-                outsider.verify_document(key, json.loads(changed), None)
+            with pytest.raises(outsider.Broken):
+                outsider.verify_document(key, changed, None)
         place = whole.index(b'"time"')
         assert verified(tmp_path, whole[:place] + whole[place:].replace(b"2026", b"2025", 1)) == 1
     assert verified(tmp_path, proof, key=verifier_key().replace("+", "x+", 1)) == 1

@@ -52,6 +52,7 @@ RIGHTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "": (),
         "outbox_outbox": GROW, "ledger_leaf": READ, "ledger_node": READ, "ledger_checkpoint": READ, "ledger_certificate": READ,
         "ledger_intent": GROW, "ledger_receipt": (_READ, _ADD, _CHANGE),
+        "ledger_tally": (_READ, _ADD, _CHANGE),
     },
 }  # fmt: skip
 # A server's log would otherwise hold the values of a statement that failed.

@@ -272,12 +272,6 @@ def _ledger(look: Look) -> Fault | None:
     result = verify_ledger()
     if not result.ok:
         return Fault(result.problem, broken)
-    in_tree = Leaf.objects.values("leaf_id")
-    waits = Outbox.objects.using("ledger").values("leaf_id")
-    for model, name in ((Certificate, "leaf_id"), (Intent, "intent_id")):
-        lost = model._default_manager.exclude(**{f"{name}__in": in_tree}).exclude(**{f"{name}__in": waits}).count()
-        if lost:
-            return Fault(f"{lost} acts of destruction have no entry in the ledger", broken)
     for alias in connections:
         late = Outbox.objects.using(alias).filter(created_at__lt=look.now - LATE_AFTER).count()
         if late:

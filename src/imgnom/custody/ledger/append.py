@@ -6,7 +6,7 @@ two finds the leaf by its id next time, so nothing is lost and nothing enters tw
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 
@@ -154,6 +154,21 @@ def _drain(waiting: Iterable[str], token: int) -> int:
                     _take_out(alias, [row.id for row in of_one])
             stores = [alias for alias, of_one in found.items() if len(of_one) == BATCH]
     return added
+
+
+def waiting_payloads(leaf_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """(id, payload) of those of these acts that wait in any store."""
+    return [
+        row
+        for alias in connections
+        for row in Outbox.objects.using(alias).filter(leaf_id__in=leaf_ids).values_list("leaf_id", "payload")
+    ]
+
+
+def waiting_in_ledger() -> Iterator[tuple[str, str]]:
+    """(id, payload) of every act that waits in the ledger's own store."""
+    waiting = Outbox.objects.using("ledger").order_by("pk")
+    yield from waiting.values_list("leaf_id", "payload").iterator(chunk_size=BATCH)
 
 
 def _take_out(alias: str, numbers: list[int]) -> None:

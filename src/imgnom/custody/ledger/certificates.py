@@ -3,6 +3,9 @@
 Grade `cryptographic`: the keys are gone from the key store. Grade `final`: the epoch of the key-encryption key has
 turned since and the backup horizon has passed, so that no copy that should exist could open it.
 
+The leaf of a destruction holds the digest of its certificate, and raising the grade is an act of the ledger too: neither
+stands beside a leaf that says something else. Rows are sealed (`sealed_rows.py`).
+
 A destruction that is repeated after a kill hands in the same `reference` and gets the intent and the certificate that
 stand already: however often it is begun, one certificate.
 """
@@ -17,16 +20,20 @@ from typing import Any
 
 import rfc8785
 from django.db import transaction
+from django.db.models import Q
 
 from imgnom.custody.ledger.errors import LeafUnknown
 from imgnom.custody.ledger.models import Certificate as Row
 from imgnom.custody.ledger.models import Intent
+from imgnom.custody.ledger.sealed_rows import insert_sealed, update_sealed
 from imgnom.custody.ledger.signing import origin, sign_bytes
 from imgnom.custody.outbox.public import record_act
 from imgnom.custody.prepared import Prepared
 from imgnom.custody.transactions import hold_lock
-from imgnom.policy.public import Actor
+from imgnom.policy.public import SYSTEM, Actor
 
+# In the signed content: a signature over it is one over nothing else that this key signs.
+FORMAT = "imgnom certificate 2"
 _LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -42,6 +49,7 @@ KEK_HOLDER = (
 )
 # So many keys are named one by one; of more, their number and the digest of their sorted names.
 NAMED_KEYS = 64
+AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -79,13 +87,15 @@ def intend_destruction(
             outcome="intended",
             detail={"what": what, "keys": len(key_ids)},
         )
-        Intent.objects.create(
-            intent_id=leaf,
-            reference=reference,
-            what=what,
-            key_ids=json.dumps(list(key_ids)),
-            clause=clause,
-            made_at=now,
+        insert_sealed(
+            Intent(
+                intent_id=leaf,
+                reference=reference,
+                what=what,
+                key_ids=json.dumps(list(key_ids)),
+                clause=clause,
+                made_at=now,
+            )
         )
     return leaf
 
@@ -103,7 +113,9 @@ def open_intents(prefix: str) -> tuple[str, ...]:
 
 
 def close_intent(reference: str, *, now: datetime) -> None:
-    Intent.objects.filter(reference=reference, done_at__isnull=True).update(done_at=now)
+    with transaction.atomic(using="ledger"):
+        for row in Intent.objects.select_for_update().filter(reference=reference, done_at__isnull=True):
+            update_sealed(row, done_at=now)
 
 
 def _named(key_ids: Sequence[str]) -> dict[str, Any]:
@@ -134,6 +146,7 @@ def issue_certificate(
             if found is not None:
                 return Certificate(found.number, found.grade, found.leaf_id)
         content: dict[str, Any] = {
+            "format": FORMAT,
             "certificate": number,
             "origin": origin(),
             "time": now.astimezone(UTC).isoformat(timespec="seconds"),
@@ -149,18 +162,25 @@ def issue_certificate(
         }
         leaf = record_act(
             store="ledger", act="destroy", clause=clause, by=by, now=now, items=list(listed), policy=policy_digest,
-            detail={"certificate": number, "what": what, "method": method, "keys": len(key_ids)},
+            detail={"certificate": number, "what": what, "method": method, "keys": len(key_ids), "sha256": content_digest(content)},
         )  # fmt: skip
         content["leaf"] = leaf
-        Row.objects.create(
-            number=number, reference=reference, content=json.dumps(content, ensure_ascii=False), signature=sign_bytes(rfc8785.dumps(content)), grade="cryptographic",
-            leaf_id=leaf, key_ids=json.dumps(list(key_ids)), made_at=now,
+        insert_sealed(
+            Row(
+                number=number, reference=reference, content=json.dumps(content, ensure_ascii=False), signature=sign_bytes(rfc8785.dumps(content)),
+                grade="cryptographic", leaf_id=leaf, key_ids=json.dumps(list(key_ids)), made_at=now,
+            )
         )  # fmt: skip
     return Certificate(number, "cryptographic", leaf)
 
 
+def content_digest(content: Mapping[str, Any]) -> str:
+    """What the leaf of a certificate holds: of everything but the name of that leaf."""
+    return hashlib.sha256(rfc8785.dumps({k: v for k, v in content.items() if k != "leaf"})).hexdigest()
+
+
 def certificate(number: str) -> dict[str, Any]:
-    """Content, grade, signature. Raises LeafUnknown."""
+    """Content, grade, signature, and the leaf of its final grade or nothing. Raises LeafUnknown."""
     row = Row.objects.filter(number=number).first()
     if row is None:
         raise LeafUnknown(number)
@@ -169,6 +189,7 @@ def certificate(number: str) -> dict[str, Any]:
         "signature": row.signature,
         "grade": row.grade,
         "leaf_id": row.leaf_id,
+        "final_leaf_id": row.final_leaf_id,
     }
 
 
@@ -182,4 +203,19 @@ def finalise_certificates(*, now: datetime, horizon_days: int, turned_at: dateti
     if turned_at is None:
         return 0
     before = min(turned_at, now - timedelta(days=horizon_days))
-    return Row.objects.filter(grade="cryptographic", made_at__lt=before).update(grade="final")
+    # Those that an earlier version raised have no act of it yet.
+    wanted = Row.objects.filter(Q(grade="cryptographic", made_at__lt=before) | Q(grade="final", final_leaf_id=""))
+    numbers = list(wanted.order_by("pk").values_list("pk", flat=True))
+    return sum(_finalise(numbers[place : place + AT_ONCE], now) for place in range(0, len(numbers), AT_ONCE))
+
+
+def _finalise(numbers: Sequence[int], now: datetime) -> int:
+    with transaction.atomic(using="ledger"):
+        rows = list(Row.objects.select_for_update().filter(pk__in=numbers, final_leaf_id=""))
+        for row in rows:
+            detail = {"certificate": row.number, "grade": "final"}
+            leaf = record_act(
+                store="ledger", act="finalise_certificate", clause="A4.2", by=SYSTEM, now=now, detail=detail
+            )
+            update_sealed(row, grade="final", final_leaf_id=leaf)
+    return len(rows)

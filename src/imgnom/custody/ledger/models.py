@@ -42,6 +42,7 @@ class Checkpoint(models.Model):
     size = models.BigIntegerField(unique=True)
     note = models.TextField()
     made_at = models.DateTimeField()
+    seal = models.CharField(max_length=64)
 
     personal: dict[str, str] = {}
     not_personal = {
@@ -49,6 +50,7 @@ class Checkpoint(models.Model):
         "size": "leaves covered",
         "note": "size, root, signature",
         "made_at": "when it was signed",
+        "seal": "over the row",
     }
 
 
@@ -79,6 +81,8 @@ class Certificate(models.Model):
     leaf_id = models.CharField(max_length=32)
     key_ids = models.TextField()
     made_at = models.DateTimeField()
+    final_leaf_id = models.CharField(max_length=32, default="")
+    seal = models.CharField(max_length=64)
 
     personal: dict[str, str] = {}
     not_personal = {
@@ -91,6 +95,8 @@ class Certificate(models.Model):
         "leaf_id": "the ledger's entry of it",
         "key_ids": "random ids of keys that no longer exist",
         "made_at": "when it was issued",
+        "final_leaf_id": "the ledger's entry of its final grade",
+        "seal": "over the row",
     }
 
 
@@ -104,6 +110,7 @@ class Intent(models.Model):
     clause = models.CharField(max_length=16)
     made_at = models.DateTimeField()
     done_at = models.DateTimeField(null=True)
+    seal = models.CharField(max_length=64)
 
     personal: dict[str, str] = {}
     not_personal = {
@@ -115,6 +122,7 @@ class Intent(models.Model):
         "clause": "why",
         "made_at": "when",
         "done_at": "when its certificate stood, where somebody waits for one",
+        "seal": "over the row",
     }
 
 
@@ -132,6 +140,7 @@ class Receipt(models.Model):
     leaves = models.JSONField()
     certificates = models.JSONField()
     starts_at = models.DateTimeField()
+    seal = models.CharField(max_length=64)
 
     personal: dict[str, str] = {}
     not_personal = {
@@ -147,4 +156,16 @@ class Receipt(models.Model):
         "leaves": "random ids",
         "certificates": "numbers",
         "starts_at": "when",
+        "seal": "over the row",
     }
+
+
+class Tally(models.Model):
+    """How many rows a table has: of a table whose rows no entry of the ledger counts, a deleted one is missed by this."""
+
+    table = models.CharField(max_length=64, unique=True)
+    rows = models.BigIntegerField()
+    seal = models.CharField(max_length=64)
+
+    personal: dict[str, str] = {}
+    not_personal = {"id": "a number of the row", "table": "a name", "rows": "a count", "seal": "over the row"}

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from imgnom.custody.ledger.errors import SigningKeyMissing
@@ -41,6 +43,16 @@ def _signer() -> Ed25519PrivateKey:
         return _key(file, file.stat().st_mtime_ns)
     except (OSError, ValueError):
         raise SigningKeyMissing("ledger-signing.key is missing from the keyring, or was cut.") from None
+
+
+@lru_cache(maxsize=4)
+def _derived(signer: Ed25519PrivateKey) -> bytes:
+    return HKDF(SHA256(), 32, b"imgnom", b"seal of a row of the ledger store").derive(signer.private_bytes_raw())
+
+
+def row_key() -> bytes:
+    """The secret under which rows of the ledger store are sealed. Raises SigningKeyMissing."""
+    return _derived(_signer())
 
 
 def _public() -> bytes:

@@ -8,6 +8,7 @@ from datetime import UTC
 from functools import wraps
 from typing import Any
 
+import rfc8785
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
@@ -185,7 +186,7 @@ def ledger_checkpoint(request: Request) -> HttpResponse:
 def ledger_consistency(request: Request, size: int) -> HttpResponse:
     """For whoever kept a checkpoint of that size: the proof that nothing before it was rewritten or cut since."""
     try:
-        return JsonResponse(consistency_proof(size), json_dumps_params={"ensure_ascii": False})
+        return HttpResponse(rfc8785.dumps(consistency_proof(size)), content_type="application/json")
     except LeafUnknown:
         raise Http404 from None
 

@@ -1,11 +1,13 @@
 """What a receipt says (I6): what went, what is still there and until when, with certificates and proofs; never whose.
 
 A line is called destroyed only after a look: its certificate, or a store in which nothing with that end is left.
+What the ledger attests of it is told apart from what only the site says: `receipt_document` shows the entries beside
+each, all under one checkpoint, and lists the fields that no entry covers.
 Every receipt lives twice: in the withdrawal's row, and beside the ledger, where a restored site finds it again.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +19,8 @@ from imgnom.custody.ledger.public import (
     certificate,
     keep_receipt,
     make_checkpoint,
-    proof_of,
+    proofs_of,
+    receipt_mark,
     sequence,
 )
 from imgnom.custody.owners import owns_store
@@ -25,6 +28,10 @@ from imgnom.custody.vault.public import due_names, is_fenced
 from imgnom.policy.public import Policy, ends_at, last_day
 from imgnom.procedures.retention.models import Withdrawal
 
+RECEIPT, CERTIFICATE_FILE = "imgnom receipt 2", "imgnom certificate file 2"
+# What a receipt says of today is the site's word; no entry of the ledger covers it.
+UNATTESTED = ("as_of", "lines", "state")
+UNATTESTED_ALONE = ("choice", "policy", "receipt", "withdrawn_at")  # besides, where its act of leaving is not at hand
 PROOF_TRIES = 20
 PROOF_WAIT_SECONDS = 0.1
 # Kept with an end but without a certificate of this receipt's own: how many rows with such an end are left.
@@ -76,28 +83,87 @@ def certificates_of(row: Withdrawal) -> list[dict[str, Any]]:
     found = []
     for number in row.certificates:
         try:
-            found.append(certificate(number))
+            found.append(_with_attested_grade(certificate(number)))
         except LeafUnknown:  # the ledger's store is an older one than ours; what it does not know is not claimed
             continue
     return found
 
 
-def proofs_for(leaves: list[str], *, now: datetime) -> list[dict[str, Any]]:
-    """The ledger's proof of each; an act that has not entered yet is brought in, or waited for while another does it."""
-    for _ in range(PROOF_TRIES):
-        try:
-            return [proof_of(leaf) for leaf in leaves]
-        except LeafUnknown:
-            if owns_store("ledger"):
-                sequence(now=now)
-                make_checkpoint(now=now)
-            time.sleep(PROOF_WAIT_SECONDS)
-    found = []
-    for leaf in leaves:
-        try:
-            found.append(proof_of(leaf))
-        except LeafUnknown:
+def _with_attested_grade(found: dict[str, Any]) -> dict[str, Any]:
+    """One that an earlier version called final is called so again when the ledger says it too: at the next daily run."""
+    return found if found["final_leaf_id"] else found | {"grade": "cryptographic"}
+
+
+def receipt_document(row: Withdrawal, *, now: datetime) -> dict[str, Any]:
+    """The receipt with its proofs, to be signed."""
+    facts = receipt_facts(row, now=now)
+    raised = [found["final_leaf_id"] for found in facts["certificates"] if found["final_leaf_id"]]
+    proofs = proofs_for([*row.leaves, *raised], now=now)
+    leaving = next((proof for proof in proofs.values() if _is_leaving(row, proof["leaf"])), None)
+    certificates, ledger = _proven(facts["certificates"], proofs)
+    unattested: tuple[str, ...] = UNATTESTED_ALONE
+    if leaving is not None:
+        ledger.insert(0, leaving)
+        facts["withdrawn_at"] = leaving["leaf"]["time"]
+        unattested = () if "receipt" in leaving["leaf"]["detail"] else ("receipt",)
+    return facts | {
+        "format": RECEIPT, "certificates": certificates, "ledger": ledger, "not_attested": sorted((*UNATTESTED, *unattested)),
+    }  # fmt: skip
+
+
+def certificate_document(number: str, *, now: datetime) -> dict[str, Any]:
+    """A certificate with its proofs, to be signed. Raises LeafUnknown."""
+    found = _with_attested_grade(certificate(number))
+    proofs = proofs_for([found["leaf_id"], *([found["final_leaf_id"]] if found["final_leaf_id"] else [])], now=now)
+    shown, ledger = _proven([found], proofs)
+    if not shown:
+        raise LeafUnknown(number)
+    return shown[0] | {"format": CERTIFICATE_FILE, "ledger": ledger}
+
+
+def _is_leaving(row: Withdrawal, leaf: Mapping[str, Any]) -> bool:
+    """The act of leaving that this receipt answers for."""
+    detail: Mapping[str, Any] = leaf["detail"]
+    return bool(
+        leaf["act"] == "withdraw"
+        and detail.get("choice") == row.choice
+        and leaf["policy"] == row.policy_digest
+        and detail.get("receipt", receipt_mark(row.number)) == receipt_mark(row.number)
+    )
+
+
+def _proven(
+    certificates: Sequence[Mapping[str, Any]], proofs: Mapping[str, dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The certificates whose act is proven, with the grade that is, and the proofs of both."""
+    shown, ledger = [], []
+    for found in certificates:
+        if found["leaf_id"] not in proofs:
             continue
+        raised = proofs.get(found["final_leaf_id"])
+        ledger += [proofs[found["leaf_id"]], *([raised] if raised else [])]
+        shown.append(
+            {
+                "certificate": found["certificate"], "signature": found["signature"], "leaf_id": found["leaf_id"],
+                "grade": found["grade"] if raised else "cryptographic",
+            }
+        )  # fmt: skip
+    return shown, ledger
+
+
+def proofs_for(leaves: Sequence[str], *, now: datetime) -> dict[str, dict[str, Any]]:
+    """The ledger's proof of each by id, all of one checkpoint; an act that has not entered yet is brought in, or waited
+    for while another process does it.
+    """
+    wanted = set(leaves)
+    for _ in range(PROOF_TRIES):
+        found = proofs_of(leaves)
+        if set(found) == wanted:
+            break
+        if owns_store("ledger"):
+            sequence(now=now)
+            make_checkpoint(now=now)
+        time.sleep(PROOF_WAIT_SECONDS)
     return found
 
 

@@ -9,12 +9,12 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from imgnom.community.images.public import newest_public_picture, zip_of
-from imgnom.custody.ledger.public import certificate, sign_document
+from imgnom.custody.ledger.public import LeafUnknown, sign_document
 from imgnom.policy.public import CHOICES
 from imgnom.procedures.retention.drawing import receipt_svg
 from imgnom.procedures.retention.errors import AlreadyWithdrawn
 from imgnom.procedures.retention.models import Withdrawal
-from imgnom.procedures.retention.receipts import find_receipt, proofs_for, receipt_facts
+from imgnom.procedures.retention.receipts import certificate_document, find_receipt, receipt_document
 from imgnom.procedures.retention.shown import shown_plan, shown_receipt
 from imgnom.procedures.retention.withdraw_member import number_of_press, plans_for, withdraw_member
 from imgnom.web.address import client_address
@@ -112,8 +112,7 @@ def receipt(request: Request, number: str) -> HttpResponse:
 @require_safe
 def receipt_json(request: Request, number: str) -> HttpResponse:
     row = _row(request, number)
-    facts = receipt_facts(row, now=request.now)
-    return _signed(facts | {"ledger": proofs_for(row.leaves, now=request.now)})
+    return _signed(receipt_document(row, now=request.now))
 
 
 @require_safe
@@ -131,8 +130,10 @@ def certificate_json(request: Request, number: str, certificate_number: str) -> 
     row = _row(request, number)
     if certificate_number not in row.certificates:
         raise Http404
-    found = certificate(certificate_number)
-    response = _signed(found | {"ledger": proofs_for([found["leaf_id"]], now=request.now)})
+    try:
+        response = _signed(certificate_document(certificate_number, now=request.now))
+    except LeafUnknown:
+        raise Http404 from None
     response["Content-Disposition"] = f'attachment; filename="{certificate_number}.json"'
     return response
 

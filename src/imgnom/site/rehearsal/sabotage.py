@@ -64,6 +64,11 @@ SABOTAGES = {
     # ledger
     "ledger": Step("one entry of the ledger is changed", ("A0.1",), ("the ledger is broken: entry 0 was changed",)),
     "ledger-seal": Step("one seal of the ledger is changed", ("A0.1",), ("its signature does not hold",)),
+    "ledger-certificate": Step(
+        "one certificate is changed in the store of the ledger",
+        ("A0.1",),
+        ("the ledger is broken: ledger_certificate",),
+    ),
     "ledger-cut": Step(
         "the end of the ledger and its seals are cut off", ("A0.1",), ("were cut off: a checkpoint covers",)
     ),

@@ -137,6 +137,10 @@ def _unseal(_stage: Stage) -> None:
     _say("UPDATE ledger_checkpoint SET note = replace(note, '/ledger', '/lodger') WHERE id = 1")
 
 
+def _edit_certificate(_stage: Stage) -> None:
+    _say(CHANGE_A_CERTIFICATE)
+
+
 def _cut(_stage: Stage) -> None:
     """The last ten entries go, with every hash and every seal above them: only the witness knows."""
     _say(
@@ -165,5 +169,5 @@ CHANGE_A_CERTIFICATE = (
     "WHERE id = (SELECT MIN(id) FROM ledger_certificate WHERE reference LIKE 'withdrawal:%')"
 )
 HARMS: dict[str, Callable[[Stage], None]] = {
-    "ledger": _change, "ledger-seal": _unseal, "ledger-cut": _cut, "ledger-rewrite": _rewrite,
+    "ledger": _change, "ledger-seal": _unseal, "ledger-certificate": _edit_certificate, "ledger-cut": _cut, "ledger-rewrite": _rewrite,
 }  # fmt: skip
