@@ -95,7 +95,7 @@ def _reveals() -> tuple[Figure, ...]:
 
 def _turns(counts: tuple[int, ...]) -> tuple[Figure, ...]:
     from imgnom.custody.keys import hazmat
-    from imgnom.custody.keys.epochs import current_epoch, kek_of, turn_epoch
+    from imgnom.custody.keys.epochs import current_epoch, kek_of, turn_epoch, wrap_for_row
     from imgnom.custody.keys.models import DataKey
 
     found = []
@@ -105,16 +105,23 @@ def _turns(counts: tuple[int, ...]) -> tuple[Figure, ...]:
         epoch = current_epoch()
         kek = kek_of(epoch)
         rows = [
-            DataKey(key_id=secrets.token_hex(16), owner=secrets.token_hex(13), klass="subject", wrapped=hazmat.wrap(kek, hazmat.new_key()), epoch=epoch, made_at=NOW)
+            DataKey(
+                key_id=secrets.token_hex(16), owner=secrets.token_hex(13), klass="subject", epoch=epoch, made_at=NOW
+            )
             for _ in range(count)
-        ]  # fmt: skip
+        ]
+        for row in rows:
+            row.wrapped = wrap_for_row(
+                hazmat.new_key(), key_id=row.key_id, owner=row.owner, klass=row.klass, epoch=epoch
+            )
         DataKey.objects.bulk_create(rows, batch_size=2_000)
         with timed() as spent:
             turn_epoch(now=NOW)
         with timed() as limit:
             new = hazmat.new_key()
             for row in rows:
-                hazmat.wrap(new, hazmat.unwrap(kek, bytes(row.wrapped)))
+                use = hazmat.use_of_key(row.key_id, row.owner, row.klass, epoch)
+                hazmat.wrap(new, hazmat.unwrap(kek, bytes(row.wrapped), use, unbound=False), use)
         most = 5 * count / 100_000
         found.append(
             Figure(

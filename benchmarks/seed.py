@@ -49,13 +49,12 @@ def seed_members(count: int, dice: random.Random) -> list[int]:
     """Members with key, sealed ID, address and nickname, and blind indexes; returns their numbers."""
     from imgnom.community.members.models import Member
     from imgnom.custody.keys import hazmat
-    from imgnom.custody.keys.epochs import current_epoch, kek_of
+    from imgnom.custody.keys.epochs import current_epoch, wrap_for_row
     from imgnom.custody.keys.models import DataKey
     from imgnom.custody.vault.models import BlindIndex, SealedValue
     from imgnom.custody.vault.values import SUBJECT, blind_digest, bound_to
 
     epoch = current_epoch()
-    kek = kek_of(epoch)
     keys: list[Any] = []
     values: list[Any] = []
     indexes: list[Any] = []
@@ -64,7 +63,12 @@ def seed_members(count: int, dice: random.Random) -> list[int]:
         subject, key_id, raw = secrets.token_hex(13), secrets.token_hex(16), hazmat.new_key()
         keys.append(
             DataKey(
-                key_id=key_id, owner=subject, klass=SUBJECT, wrapped=hazmat.wrap(kek, raw), epoch=epoch, made_at=NOW
+                key_id=key_id,
+                owner=subject,
+                klass=SUBJECT,
+                wrapped=wrap_for_row(raw, key_id=key_id, owner=subject, klass=SUBJECT, epoch=epoch),
+                epoch=epoch,
+                made_at=NOW,
             )
         )
         nickname = f"{dice.choice(WORDS)}{number}"
@@ -92,25 +96,20 @@ def seed_pictures(count: int, authors: list[int], dice: random.Random, *, files:
     from imgnom.community.images.models import Image
     from imgnom.community.images.take_in import files_of
     from imgnom.custody.keys import hazmat
-    from imgnom.custody.keys.epochs import current_epoch, kek_of
+    from imgnom.custody.keys.epochs import current_epoch, wrap_for_row
     from imgnom.custody.keys.models import DataKey
     from imgnom.custody.vault.files import FILE
     from imgnom.web.row_order import next_position
 
     epoch = current_epoch()
-    kek = kek_of(epoch)
     made: list[int] = []
     place = next_position(Image, NOW - timedelta(minutes=count))
     for batch in _in_batches(range(count)):
         keys, rows = [], []
         for number in batch:
-            token = secrets.token_hex(16)
-            wrapped = hazmat.wrap(kek, hazmat.new_key())
-            keys.append(
-                DataKey(
-                    key_id=secrets.token_hex(16), owner=token, klass=FILE, wrapped=wrapped, epoch=epoch, made_at=NOW
-                )
-            )
+            token, key_id = secrets.token_hex(16), secrets.token_hex(16)
+            wrapped = wrap_for_row(hazmat.new_key(), key_id=key_id, owner=token, klass=FILE, epoch=epoch)
+            keys.append(DataKey(key_id=key_id, owner=token, klass=FILE, wrapped=wrapped, epoch=epoch, made_at=NOW))
             wide, high = dice.choice(((1600, 1067), (1067, 1600), (1600, 900), (1200, 1200)))
             rows.append(
                 Image(

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import json
 import sys
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 
 from imgnom.custody.keys import hazmat
+from imgnom.custody.keys.errors import KeyRowChanged
 from imgnom.custody.ledger import signing
 from imgnom.custody.ledger.public import make_checkpoint, verifier_key
 
@@ -113,5 +116,10 @@ def test_keys_are_wrapped_as_rfc_3394_says() -> None:
     kek = bytes(range(32))
     key = bytes.fromhex("00112233445566778899AABBCCDDEEFF000102030405060708090A0B0C0D0E0F")
     wrapped = bytes.fromhex("28C9F404C4B810F4CBCCB35CFB87F8263F5786E2D80ED326CBC7F0E71A99F43BFB988B9B7A02DD21")
-    assert hazmat.wrap(kek, key) == wrapped
-    assert hazmat.unwrap(kek, wrapped) == key
+    assert hazmat.unwrap(kek, wrapped, b"", unbound=True) == key
+    with pytest.raises(KeyRowChanged):
+        hazmat.unwrap(kek, wrapped, b"", unbound=False)
+    # RFC 5869, 2.3: one block of HKDF-Expand.
+    use = hazmat.use_of_key("a", "b", "c", 1)
+    derived = hmac.digest(kek, use + b"\x01", "sha256")
+    assert hazmat.wrap(kek, key, use) == b"\x02" + aes_key_wrap(derived, key)

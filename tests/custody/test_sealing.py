@@ -13,7 +13,7 @@ from imgnom.custody.archive.models import ArchivedValue
 from imgnom.custody.archive.public import archive_subject, open_archive
 from imgnom.custody.keys import hazmat
 from imgnom.custody.keys.models import DataKey
-from imgnom.custody.keys.public import KeyringWrong, SealBroken, find_key, open_key
+from imgnom.custody.keys.public import KeyringWrong, KeyRowChanged, SealBroken, find_key, open_key
 from imgnom.custody.vault.models import SealedValue
 from imgnom.custody.vault.public import (
     day_key,
@@ -84,7 +84,7 @@ def test_a_ciphertext_that_brings_its_key_along_opens_nowhere_else(two: tuple[st
 def test_two_data_keys_that_swap_places_open_nothing(two: tuple[str, str], now: datetime) -> None:
     one, other = (DataKey.objects.get(owner=subject) for subject in two)
     DataKey.objects.filter(pk=one.pk).update(wrapped=other.wrapped)
-    with pytest.raises(SealBroken):
+    with pytest.raises(KeyRowChanged):
         _read(two[0], now)
 
 

@@ -29,7 +29,7 @@ from django.db import DatabaseError, connections
 from imgnom.community.images.public import WrongDecoder, check_decoder
 from imgnom.community.members.public import mail_server_trouble
 from imgnom.custody.in_force import policy_in_force, trouble
-from imgnom.custody.keys.public import KeysError, check_keyring, copy_status
+from imgnom.custody.keys.public import KeysError, check_keyring, copy_status, ensure_all_open, unnamed_files
 from imgnom.custody.ledger.public import witness_trouble
 from imgnom.policy.text import MAX_MARKS, growth_of_normalization
 from imgnom.site.backup.last import LATE_AFTER, backup_trouble, last_backup
@@ -161,7 +161,11 @@ def _keyring() -> Iterator[Line]:
     except DatabaseError:
         yield failure("keyring", "there is no site here yet; imgnom serve makes one")
         return
-    yield ok("keyring", "complete and ours")
+    if unnamed := unnamed_files():
+        yield warning("keyring", f"of an earlier version until the next start: {', '.join(unnamed)}")
+    else:
+        yield ok("keyring", "complete and ours")
+    yield _keys()
     environment = settings.IMGNOM
     if environment.keyring.is_relative_to(environment.home):
         yield warning(
@@ -178,6 +182,13 @@ def _permissions() -> Iterator[Line]:
     yield _judged("permissions", wide_words(settings.IMGNOM), "the home and the keyring are open to their owner only")
     for words in secret_files_wide(os.environ):
         yield warning("secret file", f"{words}: chmod go=")
+
+
+def _keys() -> Line:
+    try:
+        return ok("keys", f"{ensure_all_open()}, each opens where it stands")
+    except KeysError as error:
+        return failure("keys", str(error))
 
 
 def _backup() -> Iterator[Line]:

@@ -25,7 +25,15 @@ from imgnom.custody.archive.models import ArchivedValue
 from imgnom.custody.consent.models import Consent, PolicyVersion
 from imgnom.custody.keys.keyring import folder as keyring_folder
 from imgnom.custody.keys.models import DataKey, DestroyedKey, Epoch
-from imgnom.custody.keys.public import KeysError, SealBroken, alive_ids, alive_owners, check_keyring, sealed_size
+from imgnom.custody.keys.public import (
+    KeysError,
+    SealBroken,
+    alive_ids,
+    alive_owners,
+    check_keyring,
+    ensure_all_open,
+    sealed_size,
+)
 from imgnom.custody.ledger.models import Certificate, Checkpoint, Intent, Leaf, Receipt
 from imgnom.custody.ledger.public import LedgerError, verify_ledger
 from imgnom.custody.outbox.models import Outbox
@@ -261,6 +269,10 @@ def _keys(_look: Look) -> Fault | None:
         check_keyring()
     except KeysError as error:
         return Fault(str(error), "bring the keyring back from its own copy; the site makes no key anew")
+    try:
+        ensure_all_open()
+    except KeysError as error:
+        return Fault(str(error), MEND_STORE)
     return None
 
 

@@ -29,7 +29,7 @@ from imgnom.community.images.public import WrongDecoder, check_decoder
 from imgnom.community.visits.public import prepare_months
 from imgnom.custody.consent.public import adopt_policy
 from imgnom.custody.in_force import PolicyUnapproved, approved_policy, ensure_approved
-from imgnom.custody.keys.public import KeysError, compact, ensure_keyring
+from imgnom.custody.keys.public import KeysError, compact, ensure_keyring, upgrade_keyring
 from imgnom.custody.ledger.public import make_checkpoint
 from imgnom.policy.public import SYSTEM, PolicyError, load_policy
 from imgnom.site.clock import ClockWrong, now
@@ -84,6 +84,7 @@ def prepare() -> None:
         prepare_months(now=at)
         grant_web_rights()
         ensure_keyring(now=at)
+        upgrade_keyring(now=at)
         ensure_approved(policy, approved=approved_policy())
     except (PolicyError, PolicyUnapproved, ClockWrong, KeysError, RolesMissing, OSError) as error:
         sys.exit(f"imgnom: {error}")

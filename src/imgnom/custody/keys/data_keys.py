@@ -1,15 +1,15 @@
 """Making, opening and destroying data keys."""
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NewType
 
 from django.db import connections, transaction
 
 from imgnom.custody.keys import hazmat
-from imgnom.custody.keys.epochs import CHUNK, TURN_LOCK, current_epoch, kek_of
-from imgnom.custody.keys.errors import KeyDestroyed, KeyUnknown
+from imgnom.custody.keys.epochs import CHUNK, TURN_LOCK, current_epoch, unwrap_row, wrap_for_row
+from imgnom.custody.keys.errors import KeyDestroyed, KeyringMissing, KeyringWrong, KeyRowChanged, KeyUnknown
 from imgnom.custody.keys.kept_copy import copy_status
 from imgnom.custody.keys.models import DataKey, DestroyedKey, Epoch
 from imgnom.custody.outbox.public import record_act
@@ -47,7 +47,7 @@ def _keep(key: bytes, *, owner: str, klass: str, now: datetime) -> KeyId:
     with transaction.atomic(using="keys"):
         hold_lock("keys", TURN_LOCK, shared=True)
         epoch = current_epoch()
-        wrapped = hazmat.wrap(kek_of(epoch), key)
+        wrapped = wrap_for_row(key, key_id=key_id, owner=owner, klass=klass, epoch=epoch)
         with connections["keys"].cursor() as cursor:
             made_at = connections["keys"].ops.adapt_datetimefield_value(now)
             row: list[str | bytes | int | datetime | None] = [key_id, owner, klass, wrapped, epoch, made_at]
@@ -64,14 +64,14 @@ def create_keys(owners: Iterable[str], *, klass: str, now: datetime) -> list[str
     with transaction.atomic(using="keys"):
         hold_lock("keys", TURN_LOCK, shared=True)
         epoch = current_epoch()
-        kek = kek_of(epoch)
-        DataKey.objects.bulk_create(
-            DataKey(
-                key_id=secrets.token_hex(16), owner=owner, klass=klass, wrapped=hazmat.wrap(kek, hazmat.new_key()), epoch=epoch, made_at=now
-            )
-            for owner in made
-        )  # fmt: skip
+        DataKey.objects.bulk_create(_new_row(owner, klass, epoch, now) for owner in made)
     return made
+
+
+def _new_row(owner: str, klass: str, epoch: int, now: datetime) -> DataKey:
+    key_id = secrets.token_hex(16)
+    wrapped = wrap_for_row(hazmat.new_key(), key_id=key_id, owner=owner, klass=klass, epoch=epoch)
+    return DataKey(key_id=key_id, owner=owner, klass=klass, wrapped=wrapped, epoch=epoch, made_at=now)
 
 
 def opened_keys(owners: Sequence[str], klass: str) -> dict[str, tuple[str, hazmat.DataKey]]:
@@ -82,38 +82,63 @@ def opened_keys(owners: Sequence[str], klass: str) -> dict[str, tuple[str, hazma
 
 def set_keys_free(owner: str, klass: str) -> None:
     """The keys of this class open what they opened, and belong to nobody from now on."""
-    for key in DataKey.objects.filter(owner=owner, klass=klass):
-        DataKey.objects.filter(pk=key.pk).update(owner=secrets.token_hex(13), klass=f"{klass}{LEFT}")
+    with transaction.atomic(using="keys"):
+        hold_lock("keys", TURN_LOCK, shared=True)
+        for row in DataKey.objects.select_for_update().filter(owner=owner, klass=klass):
+            key = unwrap_row(bytes(row.wrapped), key_id=row.key_id, owner=owner, klass=klass, epoch=row.epoch)
+            row.owner, row.klass, row.epoch = secrets.token_hex(13), f"{klass}{LEFT}", current_epoch()
+            row.wrapped = wrap_for_row(key, key_id=row.key_id, owner=row.owner, klass=row.klass, epoch=row.epoch)
+            row.save(update_fields=["owner", "klass", "epoch", "wrapped"])
 
 
 # Written out: the ORM takes longer to compose it than a store to answer it, and every reading asks it.
-_WRAPPED = "SELECT epoch, wrapped FROM keys_datakey WHERE key_id = %s"
+_WRAPPED = "SELECT owner, klass, epoch, wrapped FROM keys_datakey WHERE key_id = %s"
+type _Row = tuple[str, str, int, bytes]
 
 
-def _wrapped(key_id: str) -> tuple[int, bytes] | None:
+def _wrapped(key_id: str) -> _Row | None:
     """Asked anew at each opening and kept nowhere: a key that any process destroyed opens nothing from then on."""
     with connections["keys"].cursor() as cursor:
         cursor.execute(_WRAPPED, [key_id])
         row = cursor.fetchone()
-    return None if row is None else (row[0], bytes(row[1]))
+    return None if row is None else (row[0], row[1], row[2], bytes(row[3]))
+
+
+def _opened(key_id: str, row: _Row) -> bytes:
+    owner, klass, epoch, wrapped = row
+    return unwrap_row(wrapped, key_id=key_id, owner=owner, klass=klass, epoch=epoch)
 
 
 def open_key(key_id: str) -> hazmat.DataKey:
-    """The opened key. Raises KeyDestroyed, KeyUnknown, KeyringMissing, KeyringWrong."""
+    """The opened key. Raises KeyDestroyed, KeyUnknown, KeyringMissing, KeyringWrong, KeyRowChanged."""
     found = _wrapped(key_id)
     if found is None:
         if DestroyedKey.objects.filter(key_id=key_id).exists():
             raise KeyDestroyed(key_id)
         raise KeyUnknown(key_id)
-    epoch, wrapped = found
     try:
-        return hazmat.DataKey(hazmat.unwrap(kek_of(epoch), wrapped))
+        return hazmat.DataKey(_opened(key_id, found))
     except Exception:
         # A turn may have rewrapped the row between our read of it and of the KEK file: look once more.
         again = _wrapped(key_id)
-        if again is None or again[0] == epoch:
+        if again is None or again == found:
             raise
-        return hazmat.DataKey(hazmat.unwrap(kek_of(again[0]), again[1]))
+        return hazmat.DataKey(_opened(key_id, again))
+
+
+def rows_that_do_not_open() -> Iterator[str]:
+    """The names of keys whose rows were changed, copied or moved, or whose KEK is not at hand. Linear; beside a live site."""
+    rows = DataKey.objects.order_by("pk").values_list("key_id", "owner", "klass", "epoch", "wrapped")
+    for key_id, owner, klass, epoch, wrapped in rows.iterator(chunk_size=2000):
+        try:
+            _opened(key_id, (owner, klass, epoch, bytes(wrapped)))
+        except (KeyringMissing, KeyringWrong):
+            try:
+                open_key(key_id)
+            except (KeyDestroyed, KeyUnknown):
+                continue
+            except (KeyringMissing, KeyringWrong):
+                yield key_id
 
 
 _OF_OWNER = Prepared(
@@ -211,6 +236,16 @@ def count_revived() -> int:
     return DataKey.objects.filter(key_id__in=DestroyedKey.objects.values("key_id")).count()
 
 
+def ensure_all_open() -> int:
+    """Every wrapped key opens where it stands; returns how many. Raises KeyRowChanged."""
+    broken = next(rows_that_do_not_open(), None)
+    if broken is not None:
+        raise KeyRowChanged(
+            f"Key {broken} does not open where it stands: its row was changed, copied or moved, or its KEK is another."
+        )
+    return DataKey.objects.count()
+
+
 def keys_status() -> dict[str, object]:
     """Figures for `imgnom keys status`."""
     epoch = Epoch.objects.filter(state="current").order_by("-number").first()
@@ -224,5 +259,6 @@ def keys_status() -> dict[str, object]:
         "kinds": kinds,
         "destroyed": DestroyedKey.objects.count(),
         "waiting_for_a_turn": DataKey.objects.exclude(epoch=epoch.number).count() if epoch else 0,
+        "not_opening": sum(1 for _ in rows_that_do_not_open()),
         "copy": copy_status(),
     }

@@ -42,6 +42,22 @@ def kek_of(number: int) -> bytes:
     return keyring.read_key(_kek_name(number))
 
 
+def wrap_for_row(key: bytes, *, key_id: str, owner: str, klass: str, epoch: int) -> bytes:
+    """The key as its row holds it. Raises KeyringMissing, KeyringWrong."""
+    return hazmat.wrap(kek_of(epoch), key, hazmat.use_of_key(key_id, owner, klass, epoch))
+
+
+def unwrap_row(wrapped: bytes, *, key_id: str, owner: str, klass: str, epoch: int) -> bytes:
+    """The key of exactly this row. Raises KeyRowChanged, KeyringMissing, KeyringWrong.
+
+    A KEK of an earlier version may have wrapped rows that are bound to nothing. Its file shows which one it is: no KEK that
+    was made since has ever wrapped such a row, so that none is accepted under it, whatever the row says.
+    """
+    kek, is_named = keyring.read_file(_kek_name(epoch))
+    use = hazmat.use_of_key(key_id, owner, klass, epoch)
+    return hazmat.unwrap(kek, wrapped, use, unbound=not is_named)
+
+
 _CURRENT = Prepared(lambda: Epoch.objects.filter(state="current").order_by("-number").values_list("number")[:1])
 
 
@@ -73,6 +89,24 @@ def ensure_keyring(*, now: datetime, new_site: bool = False) -> None:
                 name=name, defaults={"fingerprint": hazmat.fingerprint(keyring.read_key(name))}
             )
         Epoch.objects.create(number=1, fingerprint=hazmat.fingerprint(kek_of(1)), state="current", begun_at=now)
+
+
+def upgrade_keyring(*, now: datetime) -> None:
+    """The keyring and the rows of an earlier version are bound to their use. Once; repeatable after a kill.
+
+    Lasting files say from now on what they are for. A KEK of before is not named but replaced: the turn wraps every key
+    anew, and what the old one wrapped opens nowhere once its file is gone.
+    """
+    for name in keyring.LASTING:
+        keyring.name_key_file(name)
+    if not keyring.read_file(_kek_name(current_epoch()))[1]:
+        turn_epoch(now=now)
+
+
+def unnamed_files() -> list[str]:
+    """Files of the keyring that an earlier version wrote and that do not say what they are for."""
+    names = [*keyring.LASTING, *(_kek_name(number) for number, _ in _known_epochs())]
+    return [f"{name}.key" for name in names if not keyring.read_file(name)[1]]
 
 
 def check_keyring() -> None:
@@ -131,13 +165,17 @@ def _rewrap_chunk(number: int) -> int:
     """Short, because a new key waits for it; one statement for all rows, because that is what takes the time."""
     with transaction.atomic(using="keys"):
         # Older epochs by range: a question for "every other epoch" reads all rows that are done already.
-        old = DataKey.objects.select_for_update().filter(epoch__lt=number).values_list("key_id", "epoch", "wrapped")
-        rows = list(old[:REWRAPPED_AT_ONCE])
+        old = DataKey.objects.select_for_update().filter(epoch__lt=number)
+        rows = list(old.values_list("key_id", "owner", "klass", "epoch", "wrapped")[:REWRAPPED_AT_ONCE])
         new = kek_of(number)
-        keks = {epoch: kek_of(epoch) for epoch in {epoch for _, epoch, _ in rows}}
-        done = [
-            (hazmat.wrap(new, hazmat.unwrap(keks[epoch], bytes(wrapped))), number, key) for key, epoch, wrapped in rows
-        ]
+        keks = {epoch: keyring.read_file(_kek_name(epoch)) for epoch in {row[3] for row in rows}}
+        done = []
+        for key_id, owner, klass, epoch, wrapped in rows:
+            kek, is_named = keks[epoch]
+            key = hazmat.unwrap(
+                kek, bytes(wrapped), hazmat.use_of_key(key_id, owner, klass, epoch), unbound=not is_named
+            )
+            done.append((hazmat.wrap(new, key, hazmat.use_of_key(key_id, owner, klass, number)), number, key_id))
         with connections["keys"].cursor() as cursor:  # of nothing, psycopg and sqlite3 both do nothing
             cursor.executemany("UPDATE keys_datakey SET wrapped = %s, epoch = %s WHERE key_id = %s", done)
     return len(rows)

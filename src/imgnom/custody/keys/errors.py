@@ -1,4 +1,4 @@
-"""KeysError: KeyUnknown, KeyDestroyed, KeyringMissing, KeyringWrong, CopyUnusable, SealBroken."""
+"""KeysError: KeyUnknown, KeyDestroyed, KeyringMissing, KeyringWrong (KeyRowChanged), CopyUnusable, SealBroken."""
 
 
 class KeysError(Exception):
@@ -19,6 +19,10 @@ class KeyringMissing(KeysError):
 
 class KeyringWrong(KeysError):
     """A file of the keyring is cut, swapped, or from another site."""
+
+
+class KeyRowChanged(KeyringWrong):
+    """A row of the key store does not open: it was changed, copied or moved to another owner, or another KEK wraps it."""
 
 
 class SealBroken(KeysError):

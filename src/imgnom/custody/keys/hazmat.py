@@ -1,7 +1,9 @@
 """The only place that touches primitives, together with the ledger's signing module.
 
 AES-256-GCM with a random 96-bit nonce (NIST SP 800-38D); a version byte in front and in the associated data.
-AES-KW (RFC 3394) wraps data keys. HMAC-SHA256 makes blind indexes, AES-SIV page cursors, HKDF-SHA256 derives one key per item.
+AES-KW (RFC 3394) wraps data keys, each under a key of its own that HKDF-Expand makes from the epoch's KEK and from what the
+wrapped key is for: AES-KW binds nothing by itself, and so a wrap opens in its own row only. HMAC-SHA256 makes blind indexes,
+AES-SIV page cursors, HKDF-SHA256 derives one key per item.
 Long streams are sealed in 1 MiB chunks, each bound to its place and to whether it is the last.
 """
 
@@ -15,15 +17,17 @@ from typing import BinaryIO
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
-from imgnom.custody.keys.errors import KeyringWrong, SealBroken
+from imgnom.custody.keys.errors import KeyRowChanged, SealBroken
 
+WRAP_VERSION = b"\x02"
 VERSION = b"\x01"
 NONCE_BYTES = 12
 TAG_BYTES = 16
 KEY_BYTES = 32
+KEYWRAP_BYTES = 8
 CHUNK_BYTES = 1024 * 1024
 STREAM_MAGIC = b"IMGNOM\x01"
 
@@ -124,16 +128,31 @@ def new_key() -> bytes:
     return secrets.token_bytes(KEY_BYTES)
 
 
-def wrap(kek: bytes, key: bytes) -> bytes:
-    return aes_key_wrap(kek, key)
+def use_of_key(key_id: str, owner: str, klass: str, epoch: int) -> bytes:
+    """What a wrapped key is bound to: every column of its row that says whose it is and what for."""
+    return context("imgnom wrapped data key", key_id, owner, klass, str(epoch))
 
 
-def unwrap(kek: bytes, wrapped: bytes) -> bytes:
-    """Raises KeyringWrong: a wrapped key that does not open means another KEK, or a changed row."""
+def wrap(kek: bytes, key: bytes, bound_to: bytes) -> bytes:
+    """Version ‖ AES-KW, opened only with this KEK and the same `bound_to`."""
+    return WRAP_VERSION + aes_key_wrap(_wrapping_key(kek, bound_to), key)
+
+
+def unwrap(kek: bytes, wrapped: bytes, bound_to: bytes, *, unbound: bool) -> bytes:
+    """Raises KeyRowChanged. With `unbound` a wrap of an earlier version opens too, which is bound to nothing."""
     try:
-        return aes_key_unwrap(kek, wrapped)
+        if unbound and len(wrapped) == KEY_BYTES + KEYWRAP_BYTES:
+            return aes_key_unwrap(kek, wrapped)
+        if wrapped[:1] == WRAP_VERSION and len(wrapped) == 1 + KEY_BYTES + KEYWRAP_BYTES:
+            return aes_key_unwrap(_wrapping_key(kek, bound_to), wrapped[1:])
     except InvalidUnwrap:
-        raise KeyringWrong("A wrapped key does not open with this epoch's key-encryption key.") from None
+        pass
+    raise KeyRowChanged("A wrapped key does not open where it stands: its row was changed, or another key wraps it.")
+
+
+def _wrapping_key(kek: bytes, bound_to: bytes) -> bytes:
+    """RFC 5869, 2.3; the KEK is uniformly random, so that nothing has to be extracted first (3.3)."""
+    return HKDFExpand(SHA256(), KEY_BYTES, bound_to).derive(kek)
 
 
 def derive(master: bytes, label: str) -> bytes:

@@ -19,7 +19,7 @@ from django.db import DatabaseError
 
 from imgnom.custody.keys import hazmat, keyring
 from imgnom.custody.keys.errors import CopyUnusable, KeyringMissing, KeyringWrong
-from imgnom.custody.keys.models import DataKey, DestroyedKey, Epoch, KeysCopy
+from imgnom.custody.keys.models import DestroyedKey, Epoch, KeysCopy
 from imgnom.custody.ledger.public import holds_bytes, sign_bytes
 from imgnom.custody.store_copies import CopyBroken, copy_name, copy_store, digest_of, erase, sync_folder
 
@@ -244,12 +244,3 @@ def store_facts() -> tuple[int, int] | None:
 
 def destroyed_ids() -> list[str]:
     return list(DestroyedKey.objects.values_list("key_id", flat=True))
-
-
-def ensure_all_open() -> int:
-    """Every wrapped key opens; returns how many. Raises KeyringWrong, KeyringMissing."""
-    count = 0
-    for row in DataKey.objects.order_by("pk").iterator(chunk_size=2000):
-        hazmat.unwrap(keyring.read_key(f"kek-{row.epoch}"), bytes(row.wrapped))
-        count += 1
-    return count

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from django.conf import settings
 
+from imgnom.custody.keyring_file import KEY_BYTES, WrongKeyFile, parse, render
 from imgnom.custody.keys.errors import KeyringMissing, KeyringWrong
 
 # pepper: the guard's secret. index: blind indexes. ledger-signing: the ledger's Ed25519 seed.
-KEY_BYTES = 32
 LASTING = ("pepper-1", "index", "ledger-signing")
 type Stamp = tuple[int, int, int, int]
-_cache: dict[Path, tuple[Stamp, bytes]] = {}
+_cache: dict[Path, tuple[Stamp, tuple[bytes, bool]]] = {}
 
 
 def folder() -> Path:
@@ -41,25 +41,30 @@ def _forget_destroyed() -> None:
 
 def read_key(name: str) -> bytes:
     """The 32 bytes of a file. Raises KeyringMissing, KeyringWrong."""
+    return read_file(name)[0]
+
+
+def read_file(name: str) -> tuple[bytes, bool]:
+    """The 32 bytes of a file, and whether it says that they are for this name. Raises KeyringMissing, KeyringWrong."""
     file = path_of(name)
     try:
         stamp = _stamp(file)
         held = _cache.get(file)
         if held is not None and held[0] == stamp:
             return held[1]
-        raw = bytes.fromhex(file.read_text(encoding="ascii").strip())
+        found = parse(name, file.read_text(encoding="ascii"))
     except FileNotFoundError:
         _cache.pop(file, None)
         raise KeyringMissing(
             f"{file.name} is missing from the keyring. Bring it back from its copy; it is never made anew."
         ) from None
+    except WrongKeyFile as error:
+        raise KeyringWrong(f"{file.name} of the keyring {error}.") from None
     except (OSError, ValueError):
         raise KeyringWrong(f"{file.name} of the keyring cannot be read or is no key.") from None
-    if len(raw) != KEY_BYTES:
-        raise KeyringWrong(f"{file.name} of the keyring was cut: it holds {len(raw)} bytes instead of {KEY_BYTES}.")
     _forget_destroyed()
-    _cache[file] = (stamp, raw)
-    return raw
+    _cache[file] = (stamp, found)
+    return found
 
 
 def ensure_private() -> None:
@@ -100,11 +105,34 @@ def write_key(name: str) -> bytes:
     raw = secrets.token_bytes(KEY_BYTES)
     handle = os.open(path_of(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(raw.hex())
+        file.write(render(name, raw))
         file.flush()
         os.fsync(file.fileno())
     sync_folder()
     return raw
+
+
+def name_key_file(name: str) -> bool:
+    """A file of an earlier version says what it is for from now on; False where the keyring cannot be written.
+
+    The same key in the same place: killed at any point, either the old or the new file is there.
+    """
+    raw, is_named = read_file(name)
+    if is_named:
+        return True
+    partial = path_of(name).with_suffix(".new")
+    try:
+        partial.unlink(missing_ok=True)
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, path_of(name).stat().st_mode & 0o777)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(render(name, raw))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path_of(name))
+    except OSError:
+        return False
+    sync_folder()
+    return True
 
 
 def destroy_key_file(name: str) -> None:

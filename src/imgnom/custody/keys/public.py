@@ -12,6 +12,7 @@ from imgnom.custody.keys.data_keys import (
     create_keys,
     create_open_key,
     destroy_keys,
+    ensure_all_open,
     find_key,
     find_or_create_key,
     keys_by_owner,
@@ -22,12 +23,21 @@ from imgnom.custody.keys.data_keys import (
     opened_keys,
     set_keys_free,
 )
-from imgnom.custody.keys.epochs import TurnReport, check_keyring, ensure_keyring, last_turn, turn_epoch
+from imgnom.custody.keys.epochs import (
+    TurnReport,
+    check_keyring,
+    ensure_keyring,
+    last_turn,
+    turn_epoch,
+    unnamed_files,
+    upgrade_keyring,
+)
 from imgnom.custody.keys.errors import (
     CopyUnusable,
     KeyDestroyed,
     KeyringMissing,
     KeyringWrong,
+    KeyRowChanged,
     KeysError,
     KeyUnknown,
     SealBroken,
@@ -46,7 +56,6 @@ from imgnom.custody.keys.kept_copy import (
     copy_keys,
     copy_status,
     destroyed_ids,
-    ensure_all_open,
     ensure_copy_usable,
     keyring_fingerprints,
     move_copy,
@@ -62,6 +71,7 @@ __all__ = [
     "DataKey",
     "KeyDestroyed",
     "KeyId",
+    "KeyRowChanged",
     "KeyUnknown",
     "KeyringMissing",
     "KeyringWrong",
@@ -110,4 +120,6 @@ __all__ = [
     "set_keys_free",
     "store_facts",
     "turn_epoch",
+    "unnamed_files",
+    "upgrade_keyring",
 ]

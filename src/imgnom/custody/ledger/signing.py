@@ -16,25 +16,39 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
+from imgnom.custody.keyring_file import parse
 from imgnom.custody.ledger.errors import SigningKeyMissing
 from imgnom.custody.ledger.models import Checkpoint
+
+LOOKED_AT = 8
+
+
+@lru_cache(maxsize=32)
+def _is_ours(note: str, _key_of: bytes) -> bool:
+    try:
+        verify_note(note, key=verifier_key(note.partition("\n")[0]))
+    except ValueError:
+        return False
+    return True
 
 
 def origin() -> str:
     """The ledger's name, taken from the base URL when its first checkpoint is signed and kept for ever.
 
     A site that moves to another address, or a command run beside the server, must not speak under another name:
-    everything that was signed before would no longer verify.
+    everything that was signed before would no longer verify. Only a checkpoint that our key signed under its own name
+    is believed: whoever writes to the database does not choose what the key signs next.
     """
-    first = Checkpoint.objects.order_by("size").values_list("note", flat=True).first()
-    if first:
-        return first.partition("\n")[0]
+    for note in Checkpoint.objects.order_by("size").values_list("note", flat=True)[:LOOKED_AT]:
+        if _is_ours(note, _public()):
+            return note.partition("\n")[0]
     return f"{urlsplit(settings.IMGNOM.base_url).netloc.replace(':', '.')}/ledger"
 
 
 @lru_cache(maxsize=4)
 def _key(file: Path, _stamp: int) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(file.read_text(encoding="ascii").strip()))
+    raw, _ = parse(file.stem, file.read_text(encoding="ascii"))
+    return Ed25519PrivateKey.from_private_bytes(raw)
 
 
 def _signer() -> Ed25519PrivateKey:
@@ -42,7 +56,7 @@ def _signer() -> Ed25519PrivateKey:
     try:
         return _key(file, file.stat().st_mtime_ns)
     except (OSError, ValueError):
-        raise SigningKeyMissing("ledger-signing.key is missing from the keyring, or was cut.") from None
+        raise SigningKeyMissing("ledger-signing.key is missing from the keyring, or was cut or swapped.") from None
 
 
 @lru_cache(maxsize=4)

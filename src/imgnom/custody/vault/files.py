@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imgnom.custody.keys.public import (
+    DataKey,
+    KeyRowChanged,
     SealBroken,
     compact,
     context,
@@ -28,13 +30,20 @@ def seal_file(token: str, pieces: Sequence[bytes | memoryview], target: BinaryIO
     key.seal_stream(pieces, target, bound_to=context("file", token))
 
 
+def _key_of_file(key_id: str) -> DataKey:
+    try:
+        return open_key(key_id)
+    except KeyRowChanged:
+        raise SealBroken("the key of this file does not open where it stands") from None
+
+
 def open_file(token: str, path: Path) -> Iterator[bytes]:
     """The file's chunks. Raises SealBroken; a file whose key is gone raises it too."""
     key_id = find_key(token, FILE)
     if key_id is None:
         raise SealBroken("the key of this file is gone")
     with path.open("rb") as source:
-        yield from open_key(key_id).open_stream(source, bound_to=context("file", token))
+        yield from _key_of_file(key_id).open_stream(source, bound_to=context("file", token))
 
 
 def destroy_file_keys(tokens: Iterable[str], *, now: datetime, by: Actor, clause: str) -> tuple[str, ...]:

@@ -147,13 +147,8 @@ def withdraw_member(member_id: int, *, choice: Choice, by: Actor, now: datetime,
             if card is None or not mark_withdrawn(member_id):
                 raise AlreadyWithdrawn(number_of(member_id))
             leaf = record_act(
-<<<<<<< HEAD
                 store="default", act="withdraw", clause="A7.2b", by=Actor(by.role, None), now=now, subject=ledger_name("withdrawal", card.subject),
-                policy=policy_in_force().digest, detail={"choice": choice}, day_in=policy_in_force().zone,
-=======
-                store="default", act="withdraw", clause="A7.2b", by=by, now=now, subject=by.token, policy=policy_in_force().digest,
-                detail={"choice": choice, "receipt": receipt_mark(number)},
->>>>>>> 215c7cd (Refuse forged evidence and find edited rows beside the ledger)
+                policy=policy_in_force().digest, detail={"choice": choice, "receipt": receipt_mark(number)}, day_in=policy_in_force().zone,
             )  # fmt: skip
             Withdrawal.objects.create(
                 number=number, press=press or None, member_id=member_id, subject=by.token, choice=choice, language=current_language(), state="accepted",

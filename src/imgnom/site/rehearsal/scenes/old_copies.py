@@ -16,7 +16,7 @@ def stay_shut(stage: Stage) -> None:
     stage.say("trying an old copy of the stores with today's keys")
     kept = _keep_old_kek(stage)
     with closing(sqlite3.connect(stage.old_copy / "db" / "keys.sqlite3")) as keys:
-        wrapped = [bytes(row[0]) for row in keys.execute("SELECT wrapped FROM keys_datakey")]
+        wrapped = list(keys.execute("SELECT key_id, owner, klass, wrapped FROM keys_datakey"))
     opened = sum(opens_today(key) for key in wrapped)
     stage.prove(
         "A4.2 I9",
@@ -48,7 +48,7 @@ def _keys_are_apart(stage: Stage) -> None:
         spoilt(place, *_old_wrapping(stage), only="turn-rewrap" in stage.sabotage),
         closing(sqlite3.connect(place)) as keys,
     ):
-        wrapped = [bytes(row[0]) for row in keys.execute("SELECT wrapped FROM keys_datakey")]
+        wrapped = list(keys.execute("SELECT key_id, owner, klass, wrapped FROM keys_datakey"))
     stage.prove("I9", all(map(opens_today, wrapped)), "today's data keys open with the keyring alone")
 
 
