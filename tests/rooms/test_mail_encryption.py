@@ -177,3 +177,16 @@ def test_optional_tls_is_used_where_offered_and_clear_elsewhere(
         assert deliver_mail(now=now) == 1
         assert _doctor_row() == (False, f"127.0.0.1:{port}: mail may go in clear (tls=optional)")
     assert plain.users == [USER]
+
+
+def test_smtps_needs_a_valid_certificate(now: datetime, monkeypatch: pytest.MonkeyPatch, certificates: Path) -> None:
+    postman = Postman()
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "ours.pem"))
+    with _server(postman, ssl_context=_tls(certificates / "foreign.pem")) as port:
+        _mail_to(monkeypatch, f"smtps://127.0.0.1:{port}")
+        assert deliver_mail(now=now) == 0
+    Letter.objects.update(leased_until=0)
+    with _server(postman, ssl_context=_tls(certificates / "ours.pem")) as port:
+        _mail_to(monkeypatch, f"smtps://127.0.0.1:{port}")
+        assert deliver_mail(now=now) == 1
+    assert len(postman.taken) == 1

@@ -81,7 +81,7 @@ def test_names_that_hide_mix_or_speak_for_the_staff_are_refused(name: str) -> No
 SPEAKS = (
     "admin1", "관리자님", "official imgnom", "게시물 담당", "감사자", "운영 주체", "탈퇴한 회원", "탈퇴회원 3", "former member", "deleted user", "Withdrawn member", "anonymous", "익명", "privacy officer",
     "auditor", "operator", "guardian", "notice", "법정대리인", "보호책임자", "개인정보 담당", "운영ㅈㅏ", "ㅇㅜㄴㅇㅕㅇㅈㅏ", "ㄱㅗㅏㄴㄹㅣ자", "ᴀᴅᴍɪɴ", "🅰🅳🅼🅸🅽", "🇦🇩🇲🇮🇳", "𝓪𝓭𝓶𝓲𝓷", "ⓐⓓⓜⓘⓝ", "4dm1n", "aclmin", "adrnin", "addmin", "5taff", "supp0rt7",
-    "SiteStaff", "supportteam", "관★리★자", "(관리자)", "관리리자", "管理者", "운영者", "m0der4tor", "moderator-3fa2b1", "공지봇", "공식계정", "시스템 관리", "공 지", "익*명", "The System", "vvebmaster", "알 수 없는 회원", "somebody who left",
+    "SiteStaff", "supportteam", "관★리★자", "(관리자)", "관리리자", "管理者", "운영者", "m0der4tor", "moderator-3fa2b1", "공지봇", "공식계정", "시스템 관리", "공 지", "익*명", "The System", "vvebmaster", "알 수 없는 회원", "somebody who left", "[deleted]", "보안팀", "지원 센터", "(알 수 없음)", "former user",
 )  # fmt: skip
 ORDINARY = (
     "관리의달인", "감사합니다", "공지철", "알림이", "시스템키친", "공식덕후", "윤영자", "관리비", "보호수", "안내견", "운영장군", "관리장", "익명성", "퇴계원", "책임감", "방문자", "ecosystem", "rootbeer", "admiral", "badminton", "supporter",

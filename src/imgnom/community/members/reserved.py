@@ -19,14 +19,14 @@ SPEAKING = (
     "게시물담당", "게시판담당", "모더레이터", "어드민", "오퍼레이터",
     "탈퇴한회원", "탈퇴회원", "탈퇴한사용자", "탈퇴사용자", "탈퇴한유저", "탈퇴유저", "탈퇴한계정", "탈퇴계정", "삭제된회원", "삭제된사용자", "삭제된계정", "떠난회원", "알수없는사용자", "알수없는회원",
     "withdrawnmember", "formermember", "deletedmember", "deleteduser", "deletedaccount", "removeduser", "removedmember", "withdrawnuser", "unknownuser", "unknownmember",
-    "somebodywholeft", "someonewholeft", "管理者", "管理人", "管理員", "運營者", "運営者",
+    "formeruser", "memberwholeft", "somebodywholeft", "someonewholeft", "管理者", "管理人", "管理員", "運營者", "運営者",
 )  # fmt: skip
 WORDS = (
     "officer", "system", "root", "staff", "support", "operator", "operators", "official", "privacy", "security", "helpdesk", "auditor", "guardian",
     "notice", "notices", "announcement", "announcements", "moderation", "mod", "mods", "sysop", "superuser", "anonymous", "anonymised", "dpo", "customerservice",
-    "dataprotection", "exmember", "exuser", "nouser",
+    "dataprotection", "deleted", "removed", "withdrawn", "leftmember", "pastmember", "noreply", "abuse", "hostmaster", "trustandsafety", "exmember", "exuser", "nouser",
     "시스템", "공지", "공지사항", "알림", "공식", "오피셜", "스태프", "스탭", "운영", "관리", "담당자", "매니저", "감사자", "감사관", "감사인", "보호자", "안내", "익명", "익명회원", "익명사용자", "익명의회원",
-    "탈퇴자", "탈퇴", "서포트", "헬프데스크", "시솝",
+    "탈퇴자", "탈퇴", "탈퇴함", "삭제됨", "알수없음", "스텝", "보안", "보안팀", "지원팀", "기술지원", "지원센터", "신고센터", "상담원", "서포트", "헬프데스크", "시솝",
 )  # fmt: skip
 AFFIXES = (
     "the", "site", "team", "real", "true", "help", "desk", "service", "center", "centre", "account", "user", "member", "manager", "kr", "korea", "bot", "mr", "ms",
