@@ -1,13 +1,14 @@
 """A web server in a process of its own, and the CPU time that it spends on requests over a socket."""
 
 import http.client
+import json
 import os
 import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -59,17 +60,21 @@ def _pss_mib(pid: int) -> float:
 
 
 class Server:
-    """One granian process with four threads, as `imgnom serve` starts it."""
+    """One web process, as `imgnom serve` starts it."""
 
-    def __init__(self, application: str, port: int) -> None:
+    def __init__(
+        self, application: str, port: int, limits: Mapping[str, object] | None = None, proxies: Sequence[str] = ()
+    ) -> None:
         self.port = port
-        self.process = subprocess.Popen(
-            [
-                sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--blocking-threads",
-                "4", "--no-ws", "--log-level", "warning", "--no-access-log", application,
-            ],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "IMGNOM_BASE_URL": f"http://127.0.0.1:{port}"},
-        )  # fmt: skip
+        with closing(socket.create_server(("127.0.0.1", port), backlog=1024)) as listener:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable, "-m", "imgnom.site.server.process", "--listen", str(listener.fileno()), "--application", application, "--limits",
+                    json.dumps(dict(limits or {})), "--trusted-proxies", *proxies,
+                ],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "IMGNOM_BASE_URL": f"http://127.0.0.1:{port}"},
+                pass_fds=[listener.fileno()],
+            )  # fmt: skip
 
     def wait(self, path: str) -> None:
         deadline = time.monotonic() + START_SECONDS

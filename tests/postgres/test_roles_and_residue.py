@@ -263,7 +263,7 @@ def test_the_web_servers_process_holds_no_owners_word(site: Site, fresh_urls: di
             words, environ = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
         except OSError:
             continue
-        if f"IMGNOM_HOME={site.home}".encode() in environ and b"granian" in words:
+        if f"IMGNOM_HOME={site.home}".encode() in environ and b"imgnom.site.server" in words:
             environs[folder.name] = environ
     assert environs
     assert not [pid for pid, environ in environs.items() if owners.encode() in environ or b"_WEB_DATABASE" in environ]

@@ -26,7 +26,7 @@ from imgnom.site import clock, jump, worker
 from imgnom.site.lease import Lease, LeaseLost
 from imgnom.site.models import WorkLease
 from imgnom.site.rehearsal.visitor import Visitor
-from imgnom.site.serve import HEALTHY_SECONDS, PAUSES_SECONDS, WEB_TRIES, Child
+from imgnom.site.supervisor import HEALTHY_SECONDS, PAUSES_SECONDS, WEB_TRIES, Child
 from imgnom.site.worker import Worker
 from imgnom.web.beat import is_late, read_beat, write_beat
 
@@ -97,17 +97,14 @@ class Tree:
         """0 while there is none."""
         return next((pid for pid in children_of(self.process.pid) if mark in command_of(pid)), 0)
 
-    def web(self) -> int:
-        return self._child("granian")
-
-    def web_workers(self) -> list[int]:
-        return [pid for pid in children_of(self.web()) if "resource_tracker" not in command_of(pid)]
+    def web_processes(self) -> list[int]:
+        return [pid for pid in children_of(self.process.pid) if "imgnom.site.server.process" in command_of(pid)]
 
     def worker(self) -> int:
         return self._child("imgnom worker")
 
     def everybody(self) -> list[int]:
-        return [self.web(), self.worker(), *self.web_workers()]
+        return [self.worker(), *self.web_processes()]
 
     def stop(self) -> int:
         if self.process.poll() is None:
@@ -126,7 +123,7 @@ def tree(tmp_path: Path) -> Iterator[Tree]:
 
 @pytest.mark.clause("A1.2")
 def test_a_tree_runs_as_many_web_processes_as_asked_and_a_clean_stop_loses_no_visit(tree: Tree) -> None:
-    assert len(tree.web_workers()) == 2
+    assert len(tree.web_processes()) == 2
     everybody = tree.everybody()
     browser = Visitor(tree.port, agent=AGENT)
     for _ in range(40):
@@ -142,13 +139,13 @@ def test_a_tree_runs_as_many_web_processes_as_asked_and_a_clean_stop_loses_no_vi
 
 def test_what_is_killed_is_started_again_and_the_others_go_on(tree: Tree) -> None:
     beat = json.loads((tree.home / "worker-beat").read_text())
-    first_worker, first_web = tree.worker(), tree.web_workers()
+    first_worker, first_web = tree.worker(), tree.web_processes()
     os.kill(first_worker, signal.SIGKILL)
     os.kill(first_web[0], signal.SIGKILL)
     wait_for(lambda: answers(tree.port), 3)
     wait_for(lambda: tree.worker() not in (0, first_worker))
     assert "the worker stopped" in tree.log.read_text()
-    wait_for(lambda: len(tree.web_workers()) == 2 and first_web[0] not in tree.web_workers())
+    wait_for(lambda: len(tree.web_processes()) == 2 and first_web[0] not in tree.web_processes())
     assert answers(tree.port)
     (tree.home.parent / "clock").write_text("2030-01-01T09:00:00+09:00")
     wait_for(lambda: json.loads((tree.home / "worker-beat").read_text())["done_at"].startswith("2030-01-01"))
@@ -156,11 +153,11 @@ def test_what_is_killed_is_started_again_and_the_others_go_on(tree: Tree) -> Non
 
 
 def test_a_dead_web_server_is_started_again_and_a_killed_parent_leaves_nobody_behind(tree: Tree) -> None:
-    web, orphans = tree.web(), tree.web_workers()
-    os.kill(web, signal.SIGKILL)
-    wait_for(lambda: tree.web() not in (0, web) and len(tree.web_workers()) == 2)
-    assert "the web server stopped" in tree.log.read_text()
-    assert not [pid for pid in orphans if command_of(pid)], "nobody keeps the old port"
+    dead = tree.web_processes()
+    for pid in dead:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: len(set(tree.web_processes()) - set(dead)) == 2)
+    assert tree.log.read_text().count("the web server stopped") == 2
     wait_for(lambda: answers(tree.port))
     everybody = tree.everybody()
     tree.process.kill()

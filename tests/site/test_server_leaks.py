@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.live import Site, free_port, running
 
-from imgnom.site.serve import _web
+from imgnom.site.supervisor import web_command
 
 pytestmark = pytest.mark.xdist_group("server-leaks")
 SECRET = "planted-secret-4711"
@@ -45,13 +45,15 @@ def telling(site: Site) -> Iterator[Site]:
         "DJANGO_SETTINGS_MODULE": "tests.site.meta_settings",
         "PYTHONPATH": f"{ROOT}:{ROOT}/src",
     }
-    server = subprocess.Popen(
-        _web("127.0.0.1", port, 1),
-        cwd=ROOT,
-        env=site.environ | planted,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        server = subprocess.Popen(
+            web_command(listener, {}),
+            cwd=ROOT,
+            env=site.environ | planted,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[listener.fileno()],
+        )
     try:
         one = Site(site.home, port, site.environ)
         deadline = time.monotonic() + 60

@@ -77,11 +77,13 @@ def _worker(args: argparse.Namespace) -> int:
 
     ensure_decoder()
     _start_site()
+    from imgnom.site.pulse import answer_pulses
     from imgnom.site.serve import correct_home
     from imgnom.site.worker import run_worker
 
     correct_home()
-
+    if args.pulse is not None:
+        answer_pulses(args.pulse)
     return run_worker()
 
 
@@ -222,7 +224,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=_port, default=8000, help="port to listen on (default 8000)")
     serve.add_argument("--workers", type=_count, default=1, help="web processes (default 1)")
     serve.add_argument("--no-worker", action="store_true", help=argparse.SUPPRESS)  # the rehearsal is its own worker
-    verb("worker", _worker, "run only the worker", with_json=False)
+    worker = verb("worker", _worker, "run only the worker", with_json=False)
+    worker.add_argument("--pulse", type=int, help=argparse.SUPPRESS)  # the parent's line, see site/pulse.py
     rehearse = verb(
         "rehearse", _rehearse, "live through the years of a policy in a throw-away home and print the clause board"
     )

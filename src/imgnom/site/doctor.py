@@ -14,6 +14,7 @@ values. The JSON is {"state", "ok", "findings": [{"what", "state", "ok", "words"
 """
 
 import os
+import resource
 import sqlite3
 import sys
 import time
@@ -38,6 +39,7 @@ from imgnom.site.database_roles import role_faults, roles_are_asked_for
 from imgnom.site.home import made_at
 from imgnom.site.jump import jump_line, jumped
 from imgnom.site.owner_only import secret_files_wide, wide_words
+from imgnom.site.server.limits import SPARE_FILES
 from imgnom.web.beat import LATE_AFTER as WORK_LATE_AFTER
 from imgnom.web.beat import read_beat
 from imgnom.web.mail_server import parse_mail_server
@@ -263,6 +265,20 @@ def _roles() -> Iterator[Line]:
         yield ok("roles", "each store has its own, and the web server lesser ones")
 
 
+def _server() -> Iterator[Line]:
+    """Whether a web process may open as many connections as it is told to."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    asked = settings.IMGNOM
+    if hard != resource.RLIM_INFINITY and asked.max_connections + SPARE_FILES > hard:
+        words = f"this system allows {hard} open files: a process takes {max(16, hard - SPARE_FILES)} connections"
+        yield warning("server", f"{words}, not {asked.max_connections}")
+    elif sys.platform != "linux":
+        yield warning("server", "is tested on Linux only; what a reader leaves unread at the end is not seen here")
+    else:
+        words = f"up to {asked.max_connections} connections a process, at least {asked.min_rate} bytes a second each"
+        yield ok("server", words)
+
+
 CHECKS: tuple[Callable[[], Iterable[Line]], ...] = (
     _python,
     _normalization,
@@ -278,6 +294,7 @@ CHECKS: tuple[Callable[[], Iterable[Line]], ...] = (
     _worker,
     _clock,
     _roles,
+    _server,
 )
 
 

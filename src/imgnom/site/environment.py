@@ -50,6 +50,11 @@ class Environment:
     mail_url: str = field(repr=False)  # with a password
     witness: str
     member_storage_bytes: int
+    client_seconds: int
+    min_rate: int
+    max_connections: int
+    max_connections_per_address: int
+    upload_memory_mib: int
 
     @property
     def is_toy(self) -> bool:
@@ -285,6 +290,15 @@ def _cache_url(environ: Mapping[str, str]) -> str:
     return ""
 
 
+def _number(environ: Mapping[str, str], name: str, *, default: int, least: int, most: int) -> int:
+    text = read_value(environ, name)
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
+        raise EnvironmentError_(f"{name} must be a whole number from {least} to {most}.")
+    return int(text)
+
+
 def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     """Read and check all variables. Raises EnvironmentError_ with one line that says what is allowed."""
     environ = os.environ if environ is None else environ
@@ -309,4 +323,12 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         mail_url=_mail_url(environ) or (home / "outbox").as_uri(),
         witness=_witness(environ, home=home, toy=toy),
         member_storage_bytes=_bytes(environ, "IMGNOM_MEMBER_STORAGE", default="2GiB", least=2**20),
+        # Not above 29: a connection that falls below the rate is closed after two of these windows, within a minute.
+        client_seconds=_number(environ, "IMGNOM_CLIENT_SECONDS", default=25, least=1, most=29),
+        min_rate=_number(environ, "IMGNOM_MIN_RATE", default=4096, least=1, most=10_000_000),
+        max_connections=_number(environ, "IMGNOM_MAX_CONNECTIONS", default=1000, least=16, most=100_000),
+        max_connections_per_address=_number(
+            environ, "IMGNOM_MAX_CONNECTIONS_PER_ADDRESS", default=100, least=4, most=100_000
+        ),
+        upload_memory_mib=_number(environ, "IMGNOM_UPLOAD_MEMORY", default=512, least=200, most=1_000_000),
     )

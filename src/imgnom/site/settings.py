@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "imgnom.web.middleware.ChosenLanguage",
     "django.middleware.common.CommonMiddleware",
     "imgnom.web.uploads.UploadsInMemory",
+    "imgnom.web.uploads.AdmitBodies",
     "django.middleware.csrf.CsrfViewMiddleware",
     "imgnom.web.middleware.NoNulCharacters",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

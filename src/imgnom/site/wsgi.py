@@ -1,6 +1,7 @@
-"""The WSGI application, with the process environment kept out of request.META.
+"""The WSGI application.
 
-granian builds META from a copy of os.environ; anything that prints or stores META would carry it along.
+It is meant for the site's own server, whose request.META holds the request and nothing else. A server that builds META
+from a copy of os.environ (wsgiref, granian) would carry the process's environment into it.
 """
 
 import os
@@ -30,29 +31,8 @@ _record_visits_behind_requests()
 has_long_mark_run("\u0300")  # makes its table now rather than in somebody's request
 # A page takes a few milliseconds and waits for its turn at every query: whoever reads an upload yields soon.
 sys.setswitchinterval(0.0005)
-# What a server adds for the request begins with one of these; all else came from the process.
-_OF_THE_REQUEST = (
-    "HTTP_",
-    "wsgi.",
-    "SERVER_",
-    "REQUEST_",
-    "REMOTE_",
-    "PATH_INFO",
-    "QUERY_STRING",
-    "CONTENT_",
-    "SCRIPT_NAME",
-)
-
-
-# Variables that are named like parts of a request (HTTP_PROXY is common) come from the process all the same.
-_NAMED_ALIKE = {name: value for name, value in os.environ.items() if name.startswith(_OF_THE_REQUEST)}
-
-
-def _is_of_the_request(name: str, value: object) -> bool:
-    return name.startswith(_OF_THE_REQUEST) and _NAMED_ALIKE.get(name) != value
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    asked = {name: value for name, value in environ.items() if _is_of_the_request(name, value)}
-    bound(asked)
-    return _inner(asked, start_response)
+    bound(environ)
+    return _inner(environ, start_response)

@@ -30,6 +30,7 @@ class Request(HttpRequest):
     now: datetime
     lang: str
     known_browser_cookie: str  # set by the members app, written by its middleware
+    is_asked_about: bool  # the server asks whether it may read the body, and nothing else happens
 
 
 def posted(request: HttpRequest) -> QueryDict | None:

@@ -8,7 +8,7 @@ go, so that the page can say which file was too large. A file's name is told bac
 import re
 from collections.abc import Callable
 from io import BytesIO
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadedfile import UploadedFile
@@ -17,13 +17,17 @@ from django.http import HttpRequest, HttpResponse, multipartparser
 from django.http.multipartparser import MultiPartParser
 from django.utils.http import parse_header_parameters
 
+from imgnom.web.errors import plain
+from imgnom.web.guards import login_required_page
 from imgnom.web.requests import Request
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_HELD_BYTES = 5 * MAX_FILE_BYTES
-MAX_REQUEST_BYTES = 2 * MAX_HELD_BYTES
+# One file more than is held, so that the page can say which one was too many.
+MAX_REQUEST_BYTES = MAX_HELD_BYTES + MAX_FILE_BYTES + 1024 * 1024
 TAKES_FILES = ("/upload",)
 NAMELESS = "?"
+BUSY_SECONDS = "10"
 
 
 if TYPE_CHECKING:
@@ -123,6 +127,51 @@ class AnyName(MultiPartParser):
         return super().sanitize_file_name(file_name) or NAMELESS
 
     IE_sanitize = sanitize_file_name
+
+
+class Admission(Protocol):
+    """What the server asks before it reads a large body or one with files: whose is it, and is there room for it."""
+
+    length: int | None
+
+    def has_room_for(self, key: str) -> bool: ...
+    def accept(self, key: str) -> None: ...
+
+
+class AdmitBodies:
+    """Answers for the server whether a body is read at all: only files that a member sends to a page for files are.
+
+    The request is asked about with its head alone. Whoever is refused gets the answer of this page, and the body is not
+    held by anybody; whoever is admitted is asked again when the body is there, as if nothing had been.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Request) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: Request, view: object, args: object, kwargs: object) -> HttpResponse | None:
+        admission: Admission | None = request.META.get("imgnom.admission")
+        if admission is None:
+            return None
+        if request.path not in TAKES_FILES:
+            return plain(request, 413)
+        if request.member is None:
+            return login_required_page(_nothing)(request)
+        if (admission.length or 0) > MAX_REQUEST_BYTES:
+            return plain(request, 413)
+        if not admission.has_room_for(request.member.subject):
+            busy = plain(request, 503)
+            busy["Retry-After"] = BUSY_SECONDS
+            return busy
+        admission.accept(request.member.subject)
+        request.is_asked_about = True
+        return HttpResponse(status=204)
+
+
+def _nothing(request: Request) -> HttpResponse:
+    raise RuntimeError
 
 
 class UploadsInMemory:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, close_old_connections, transaction
 
 from imgnom.community.images.decode import Made, decode
 from imgnom.community.images.errors import OwnerGone, PictureTooLarge, StorageFull, WrongType
@@ -85,6 +85,7 @@ def made_of(content: bytes, kind: str, *, whose: str = DISPLAY) -> Made:
 
     Raises NotAPicture, NoDecoder, Busy, OneAtATime.
     """
+    close_old_connections()  # whoever waits for a turn needs none, and a pool has few
     with turn(whose, wait_seconds=WAIT_SECONDS if whose else WAIT_FOR_DISPLAY_SECONDS):
         return decode(content, kind)
 

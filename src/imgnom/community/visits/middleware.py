@@ -32,7 +32,7 @@ class RecordVisit:
             return busy
         response = self.get_response(request)
         route = request.resolver_match.route if request.resolver_match else None
-        if route is not None and not route.startswith(SILENT):
+        if route is not None and not route.startswith(SILENT) and not getattr(request, "is_asked_about", False):
             keep(visit_of(request, route, response.status_code))
         return response
 

@@ -14,7 +14,6 @@ import atexit
 import contextlib
 import logging
 import mmap
-import multiprocessing.util
 import os
 import struct
 import threading
@@ -34,7 +33,9 @@ CAPACITY = 20_000
 BATCH = 1_000
 LINGER_SECONDS = 0.2
 RETRY_SECONDS = 1.0
-CLOSE_SECONDS = 2.5  # the web server waits three seconds before it kills a worker
+CLOSE_SECONDS = (
+    2.5  # the parent kills a web process that is not gone within twelve seconds, six of which are for answers
+)
 
 type Write = Callable[[Sequence[Visit]], int]
 
@@ -250,8 +251,6 @@ def install_queue_writer(folder: Path) -> QueueWriter:
         log.error("%d visits of the last moments before a crash were not recorded", lost)
     made = QueueWriter(tally=Tally(folder))
     _installed[-1] = made
-    # A forked worker of the web server ends through multiprocessing, a single process through atexit; close() may run twice.
-    multiprocessing.util.Finalize(None, made.close, exitpriority=100)
     atexit.register(made.close)
     return made
 
