@@ -160,19 +160,29 @@ def test_free_slot_goes_to_the_member_served_longest_ago(crowd: Crowd) -> None:
 
 @pytest.mark.clause("A2.1")
 def test_line_has_a_last_place_and_a_longest_wait(crowd: Crowd) -> None:
-    for number in range(line.PLACES // 2):
-        crowd.come(f"{number}.1", f"m{number}")
-        crowd.come(f"{number}.2", f"m{number}")
+    for number in range(line.PLACES):
+        crowd.come(f"m{number}", f"m{number}")
     with pytest.raises(Busy) as error, turn("another", wait_seconds=20):
         pass
     assert not isinstance(error.value, OneAtATime)
-    crowd.done(crowd.served[0])
-    with pytest.raises(OneAtATime), turn("m4", wait_seconds=20):
-        pass
+    crowd.done("m0")
     before = crowd.tickets()
     with pytest.raises(Busy), turn("another", wait_seconds=0):
         pass
     assert crowd.tickets() == before, "who gives up leaves the line"
+
+
+@pytest.mark.clause("A2.1")
+def test_second_place_of_a_member_is_for_a_short_line(crowd: Crowd) -> None:
+    for name in ("a1", "a2", "b1"):
+        crowd.come(name, name[0])
+    with pytest.raises(OneAtATime), turn("a", wait_seconds=20):
+        pass
+    for name in ("c1", "d1"):
+        crowd.come(name, name[0])
+    with pytest.raises(OneAtATime), turn("b", wait_seconds=20):
+        pass
+    crowd.come("e1", "e")
 
 
 HOLDER = """
@@ -283,6 +293,14 @@ def test_full_line_is_told_on_the_page_and_waited_for_once(
     assert len(asked) == 1
     page = browser.get("/upload").content.decode()
     assert {"en": "one at a time for each member", "ko": "한 번에 한 장씩 차례대로"}[language] in page
+
+
+@pytest.mark.clause("A2.1")
+def test_request_with_many_costly_files_gives_its_thread_back(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "REQUEST_SECONDS", -1.0)
+    answer = send(client, PHOTO, PHOTO)
+    assert (answer.status_code, answer["Retry-After"]) == (503, views.LINE_SECONDS)
+    assert not Image.objects.exists()
 
 
 # ── storage ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -20,8 +20,8 @@ from django.conf import settings
 from imgnom.community.images.errors import Busy, OneAtATime
 from imgnom.custody.keys.public import derive, keyed_digest
 
-# Slots and places of the machine, and of one member: one file is opened, one more may wait.
-AT_ONCE, PLACES, PLACES_OF_A_MEMBER = 2, 10, 2
+# Slots and places of the machine. Of one member one file is opened, and one more may wait while the line is short.
+AT_ONCE, PLACES, PLACES_OF_A_MEMBER, SHORT_LINE = 2, 10, 2, 5
 WAIT_SECONDS = 30.0
 # What visitors ask for comes in between, and does not hold up a page.
 WAIT_FOR_DISPLAY_SECONDS = 0.3
@@ -81,7 +81,7 @@ def _join(member: str) -> int:
         every, own = line.execute(
             "SELECT COUNT(*), COUNT(CASE WHEN member = ? THEN 1 END) FROM tickets", [member]
         ).fetchone()
-        if own >= PLACES_OF_A_MEMBER:
+        if own >= PLACES_OF_A_MEMBER or (own and every >= SHORT_LINE):
             raise OneAtATime
         if every >= PLACES:
             raise Busy

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 from http import HTTPStatus
 from itertools import chain
 from typing import Any
@@ -62,6 +63,8 @@ MAX_ACCEPTED = 50
 BUSY_SECONDS = "2"
 # A place in the line is free again when somebody's picture is done.
 LINE_SECONDS = "5"
+# So long the files of one request are opened one after another; the rest is to come again, and the thread is free.
+REQUEST_SECONDS = 120.0
 SANDBOX = "default-src 'none'; sandbox"
 SHOWN_TO_OWNER = (
     ("public", say(ko="전체 공개", en="Everyone")),
@@ -217,10 +220,12 @@ def upload(request: MemberRequest) -> HttpResponse:
         return _nothing_to_take(request, form, has_files=bool(files))
     results, statuses = [], list[int]()
     busy: Busy | None = None
+    until = time.monotonic() + REQUEST_SECONDS
     for file in files:
         try:
-            if busy:  # the line was waited for once; the next file would wait as long again
-                raise busy
+            # The line is waited for in vain once, not once for each file.
+            if busy or time.monotonic() > until:
+                raise busy or Busy
             results.append(_take(request, file, form.cleaned_data))
             statuses.append(201)
         except PictureError as error:

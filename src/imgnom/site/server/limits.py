@@ -27,7 +27,7 @@ class Limits:
     max_upload_bytes: int = 193 * MIB
     upload_paths: tuple[str, ...] = ()
     page_threads: int = 4
-    # Nearly all of these only wait for their turn at the decoder, which has room for twelve (community/images/line.py).
+    # Nearly all of these only wait for their turn at the decoder, which has room for ten (community/images/line.py).
     upload_threads: int = 12
     uploads_per_key: int = 3
     # After an upload thread has worked this long on one request it counts as hung.
