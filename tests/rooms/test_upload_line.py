@@ -185,6 +185,15 @@ def test_second_place_of_a_member_is_for_a_short_line(crowd: Crowd) -> None:
     crowd.come("e1", "e")
 
 
+@pytest.mark.clause("A2.1")
+def test_line_begins_anew_after_its_file_was_damaged(home: Path) -> None:
+    with turn("a", wait_seconds=1):
+        pass
+    (home / "cache" / "line.sqlite3").write_bytes(b"no database" * 1000)
+    with turn("a", wait_seconds=1):
+        assert Crowd.tickets() == 1
+
+
 HOLDER = """
 import os, sys, time
 os.environ["DJANGO_SETTINGS_MODULE"] = "imgnom.site.settings"

@@ -49,7 +49,7 @@ _SERVED = "INSERT INTO served VALUES (:member, :turn) ON CONFLICT (member) DO UP
 def turn(who: str, *, wait_seconds: float) -> Iterator[None]:
     """One of the slots is this caller's, inside. `who` is a member's subject, or DISPLAY. Raises Busy, OneAtATime."""
     member = keyed_digest(derive(settings.SECRET_KEY.encode(), "line"), who.encode()).hex()
-    ticket, until = _join(member), time.monotonic() + wait_seconds
+    ticket, until = _join_or_begin_anew(member), time.monotonic() + wait_seconds
     try:
         while not _is_my_turn(ticket, member):
             if time.monotonic() >= until:
@@ -73,6 +73,18 @@ def _line() -> Iterator[sqlite3.Connection]:
                 connection.execute(statement)
         yield connection
         connection.execute("COMMIT")
+
+
+def _join_or_begin_anew(member: str) -> int:
+    """The file is not synced: after a power cut it may be no database any more, and holds nothing that is worth mending."""
+    try:
+        return _join(member)
+    except sqlite3.OperationalError:  # locked, read-only, no room
+        raise
+    except sqlite3.DatabaseError:
+        for name in ("line.sqlite3", "line.sqlite3-journal"):
+            (Path(settings.IMGNOM.home) / "cache" / name).unlink(missing_ok=True)
+        return _join(member)
 
 
 def _join(member: str) -> int:
