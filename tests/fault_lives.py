@@ -150,7 +150,7 @@ def retention_begins(now: datetime) -> dict[str, Any]:
     name = f"y{secrets.token_hex(6)}"
     register_member(
         username=name, password=PASSWORD, nickname=f"n{name}", email=f"{name}@mail.example", extras={},
-        consents={"agree_terms": True}, now=now,
+        consents={"agree_terms": True}, source="", now=now,
     )  # fmt: skip
     record_visits([Visit(now, "visit", None, "/", 200, "192.0.2.1", "x")])
     row = Withdrawal.objects.order_by("-pk")[0]

@@ -58,7 +58,7 @@ def in_all_stores(watch: Callable[..., Any]) -> Iterator[None]:
 def register(now: datetime) -> str:
     return joining.register_member(
         username="seonwoo.l", password=PASSWORD, nickname="하늘", email="seonwoo@mail.example",
-        extras={}, consents={"agree_terms": True, "advertising": True}, now=now,
+        extras={}, consents={"agree_terms": True, "advertising": True}, source="", now=now,
     )  # fmt: skip
 
 

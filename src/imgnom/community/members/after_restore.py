@@ -14,6 +14,7 @@ from imgnom.community.members.models import (
     Member,
     MemberSession,
     PendingRegistration,
+    SentMessage,
 )
 from imgnom.custody.store_copies import Withheld
 from imgnom.custody.vault.public import NAME, SUBJECT, destroy_subject, forget_value
@@ -33,7 +34,7 @@ WITHHELD = (
     Withheld("members_pendingregistration", SUBJECT, ("password",), "SELECT subject, id, password FROM members_pendingregistration", {"password": "'!'"}),
 )  # fmt: skip
 # Nobody stays signed in on a restored site, so nobody's session is of use to whoever finds a copy.
-EMPTIED = ("django_session", "members_membersession")
+EMPTIED = ("django_session", "members_membersession", "members_sentmessage")
 
 
 def drop_entries(*, now: datetime) -> int:
@@ -45,7 +46,7 @@ def drop_entries(*, now: datetime) -> int:
         forget_value(request.subject, "email", row=f"new-{request.token}")
     with transaction.atomic():
         Session.objects.all().delete()
-        gone = sum(model.objects.all().delete()[0] for model in (MemberSession, CodeRequest, Enrolment))
+        gone = sum(model.objects.all().delete()[0] for model in (MemberSession, CodeRequest, Enrolment, SentMessage))
     return gone + len(letters)
 
 

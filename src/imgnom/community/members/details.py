@@ -10,6 +10,7 @@ from imgnom.community.members import codes
 from imgnom.community.members.errors import CodeWrong, NicknameTaken, SessionOver
 from imgnom.community.members.join import ensure_nickname_free, member_with_mailbox
 from imgnom.community.members.letters import queue_letter
+from imgnom.community.members.mail_limits import lane_of, member_source
 from imgnom.community.members.models import CodeRequest, Member
 from imgnom.community.members.passwords import shut_out_others, try_code
 from imgnom.community.members.rules import nickname_key
@@ -65,10 +66,11 @@ def begin_email_change(member: SignedIn, *, email: str, now: datetime) -> str:
             ends_at=codes.code_end(now),
         )
     seal_value(member.subject, "email", email.strip(), row=row, now=now)
+    lane, source = lane_of(codes.mailbox_key(mailbox)), member_source(member.subject)
     if owner in (None, member.subject):
-        queue_letter(member.subject, "email", now=now, token=token, address_row=row)
+        queue_letter(member.subject, "email", now=now, token=token, address_row=row, lane=lane, source=source)
     else:
-        queue_letter(str(owner), "already_taken", now=now)
+        queue_letter(str(owner), "already_taken", now=now, lane=lane, source=source)
     return token
 
 

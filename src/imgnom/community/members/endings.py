@@ -14,6 +14,7 @@ from imgnom.community.members.models import (
     Member,
     MemberSession,
     PendingRegistration,
+    SentMessage,
 )
 from imgnom.community.members.sending import letters_lying
 from imgnom.community.members.sessions import forget_cookies
@@ -40,7 +41,8 @@ def destroy_codes(*, now: datetime) -> int:
 
 
 def due_letters(*, now: datetime) -> int:
-    return Letter.objects.filter(ends_at__lte=now).count() + len(_left_lying(now))
+    counts = SentMessage.objects.filter(ends_at__lte=now).count()
+    return Letter.objects.filter(ends_at__lte=now).count() + counts + len(_left_lying(now))
 
 
 def _left_lying(now: datetime) -> list[Path]:
@@ -58,7 +60,8 @@ def destroy_letters(*, now: datetime) -> int:
     files = _left_lying(now)
     for file in files:
         file.unlink(missing_ok=True)
-    return len(letters) + len(files)
+    counts = SentMessage.objects.filter(ends_at__lte=now).delete()[0]
+    return len(letters) + counts + len(files)
 
 
 def recompute_member_ends() -> int:

@@ -24,6 +24,7 @@ from imgnom.community.members.errors import LoginWrong
 from imgnom.community.members.guess_limits import return_try, take_try
 from imgnom.community.members.known_browsers import known_browser, remember_browser
 from imgnom.community.members.letters import queue_letter
+from imgnom.community.members.mail_limits import lane_of
 from imgnom.community.members.models import Member
 from imgnom.community.members.rules import canonical_username
 from imgnom.community.members.sessions import end_session_of, note_session, renew_session
@@ -48,6 +49,7 @@ _DUMMY = make_password("imgnom: nobody has this password")
 BACKEND = "imgnom.community.members.backend.MemberBackend"
 HALF_LOGIN_FOR = timedelta(minutes=10)
 TELL_OWNER_AFTER = 15
+GUESSERS = "guessers"
 
 
 # Wrong passwords for one typed name from one network; wider networks have a multiple.
@@ -127,7 +129,8 @@ def prove_login(request: Request, *, login: str, password: str) -> Member:
     right = check_password(password, member.password if member else _DUMMY)
     if member is None or not right:
         if count("wrong passwords", found.typed, per_seconds=DAY_SECONDS) == TELL_OWNER_AFTER:
-            queue_letter(found.subject, "guessing", now=now)  # for a decoy too; dropped when it would be sent
+            # For a decoy too; that one is dropped when it would be sent.
+            queue_letter(found.subject, "guessing", now=now, lane=lane_of(found.typed), source=GUESSERS)
         raise LoginWrong(found.subject)
     tries.give_back()
     note_use(member.subject, "email" if "@" in login else "username", purpose="identity", by=SYSTEM, now=now)

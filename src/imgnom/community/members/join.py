@@ -25,6 +25,7 @@ from imgnom.community.members.errors import (
     UsernameTaken,
 )
 from imgnom.community.members.letters import queue_letter
+from imgnom.community.members.mail_limits import lane_of
 from imgnom.community.members.models import Letter, Member, PendingRegistration
 from imgnom.community.members.rules import canonical_username, nickname_key
 from imgnom.custody.consent.public import forget_consents, record_consent
@@ -102,9 +103,10 @@ def register_member(
     email: str,
     extras: Mapping[str, str],
     consents: Mapping[str, bool],
+    source: str,
     now: datetime,
 ) -> str:
-    """A pending registration and its letter; returns the token for this browser. Raises NicknameTaken.
+    """A pending registration and its letter, asked for by `source` (see `mail_limits`); returns the token for this browser. Raises NicknameTaken.
 
     The same work is done whether or not the ID or the mailbox is taken; only whom the letter is for differs.
     """
@@ -119,7 +121,7 @@ def register_member(
     owner = member_with_mailbox(mailbox)
     with transaction.atomic():
         PendingRegistration.objects.filter(pk=row.pk, state="writing").update(state="waiting")
-        _queue_code(row, owner, now=now)
+        _queue_code(row, owner, mailbox=mailbox, source=source, now=now)
     return row.token
 
 
@@ -129,14 +131,15 @@ def member_with_mailbox(mailbox: str) -> str | None:
     return found if _is_member(found) else None
 
 
-def _queue_code(row: PendingRegistration, owner: str | None, *, now: datetime) -> None:
+def _queue_code(row: PendingRegistration, owner: str | None, *, mailbox: str, source: str, now: datetime) -> None:
+    lane = lane_of(codes.mailbox_key(mailbox))
     if owner is None:
-        queue_letter(row.subject, "confirm", now=now, token=row.token)
+        queue_letter(row.subject, "confirm", now=now, token=row.token, lane=lane, source=source)
     else:
-        queue_letter(owner, "already", now=now)
+        queue_letter(owner, "already", now=now, lane=lane, source=source)
 
 
-def resend_code(token: str, *, now: datetime) -> None:
+def resend_code(token: str, *, source: str, now: datetime) -> None:
     """A new code with new tries; the one before is over. Raises RegistrationGone."""
     row = PendingRegistration.objects.filter(token=token, state="waiting", ends_at__gt=now).first()
     if row is None:
@@ -148,7 +151,7 @@ def resend_code(token: str, *, now: datetime) -> None:
         PendingRegistration.objects.filter(pk=row.pk, state="waiting").update(
             turn=row.turn + 1, digits=digits, code_ends_at=codes.code_end(now), tries=0
         )
-        _queue_code(row, owner, now=now)
+        _queue_code(row, owner, mailbox=mailbox, source=source, now=now)
 
 
 def registration_state(token: str, *, now: datetime) -> str | None:

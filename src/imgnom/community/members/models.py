@@ -135,25 +135,46 @@ class Letter(models.Model):
     token = models.CharField(max_length=32, default="", db_index=True)
     address_row = models.CharField(max_length=64, default="")
     own = models.BooleanField(default=False)
+    lane = models.CharField(max_length=64, default="", db_index=True)
+    source = models.CharField(max_length=64, default="")
+    refused = models.BooleanField(default=False)
     facts = models.JSONField(default=dict)
     tries = models.SmallIntegerField(default=0)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(db_index=True)
     leased_until = models.FloatField(default=0)
 
-    personal = {"template_id": "mail_queue", "token": "confirmation_code"}
+    personal = {
+        "template_id": "mail_queue",
+        "token": "confirmation_code",
+        "lane": "mail_queue",
+        "source": "mail_queue",
+    }
     not_personal = {
         "id": "a number of the row",
         "subject": "random",
         "language": "ko, en or, where it is empty, both",
         "address_row": "which sealed address",
         "own": "whether the address is sealed for this letter alone",
+        "refused": "whether the last try failed for this mailbox, not for all",
         "facts": "numbers and paths, of no person",
         "tries": "how often it was tried",
         "starts_at": "when it was queued",
         "ends_at": "when it is given up",
         "leased_until": "real time, seconds",
     }
+
+
+class SentMessage(models.Model):
+    """A message that went to a mailbox within the last day: keyed digests, so that the next ones can be counted."""
+
+    mailbox = models.CharField(max_length=64, db_index=True)
+    source = models.CharField(max_length=64, default="")
+    sent_at = models.DateTimeField()
+    ends_at = models.DateTimeField(db_index=True)
+
+    personal = {"mailbox": "mail_queue", "source": "mail_queue", "sent_at": "mail_queue"}
+    not_personal = {"id": "a number of the row", "ends_at": "when it is destroyed"}
 
 
 class Enrolment(models.Model):

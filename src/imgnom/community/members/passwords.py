@@ -12,6 +12,7 @@ from imgnom.community.members.enter import locate, prove_password
 from imgnom.community.members.errors import CodeWrong, PasswordTooLike
 from imgnom.community.members.known_browsers import known_browser
 from imgnom.community.members.letters import queue_letter
+from imgnom.community.members.mail_limits import lane_of, network_source
 from imgnom.community.members.models import CodeRequest, Member, MemberSession
 from imgnom.community.members.rules import check_password
 from imgnom.community.members.sessions import end_all_sessions, forget_cookies, renew_session
@@ -105,7 +106,8 @@ def request_reset(request: Request, *, login: str, now: datetime) -> str:
         CodeRequest.objects.create(
             token=token, subject=subject, kind="reset", digits=digits, starts_at=now, ends_at=codes.code_end(now)
         )
-        queue_letter(subject, "reset", now=now, token=token)
+        source = "" if browser else network_source(address)
+        queue_letter(subject, "reset", now=now, token=token, lane=lane_of(found.typed), source=source)
     return token
 
 

@@ -124,8 +124,15 @@ def mail_server_trouble() -> str:
     url = settings.IMGNOM.mail_url
     if urlsplit(url).scheme == "file":
         return ""
+    server = parse_mail_server(url)
     try:
-        connection = _connect(parse_mail_server(url))
+        connection = _connect(server)
+        try:
+            if server.username:
+                connection.login(server.username, server.password)
+        except BaseException:
+            connection.close()
+            raise
     except MailServerAway as away:
         return str(away)
     except (OSError, smtplib.SMTPException) as error:

@@ -26,6 +26,7 @@ from imgnom.community.members.errors import (
 )
 from imgnom.community.members.known_browsers import remember_browser
 from imgnom.community.members.letters import mail_is_late
+from imgnom.community.members.mail_limits import network_source
 from imgnom.community.members.models import Member
 from imgnom.custody.guard.public import canonical_email
 from imgnom.web.address import client_address
@@ -42,6 +43,8 @@ from imgnom.web.words import say
 get_or_post = require_http_methods(["GET", "HEAD", "POST"])
 # Set for an hour of real time when somebody says that they are under 14; signed, and nothing else is noted.
 AGE_COOKIE = "imgnom_age"
+# New codes for one network, over all its sign-ups.
+RESENDS_AN_HOUR = 60
 
 NICKNAME_TAKEN = say(
     ko="이미 있는 닉네임입니다. 다른 이름을 적어 주세요.", en="This nickname is taken. Choose another."
@@ -100,6 +103,7 @@ def signup(request: Request) -> HttpResponse:
                 email=data["email"],
                 extras=form.extras(),
                 consents=form.consents(),
+                source=network_source(here),
                 now=request.now,
             )
         except NicknameTaken:
@@ -190,10 +194,10 @@ def _confirm_page(request: Request, form: forms.ConfirmForm, token: str) -> Http
 
 def _resend(request: Request, token: str) -> HttpResponse:
     here = client_address(request)
-    hit_network("resend", here, limit=60, per_seconds=3600)
+    hit_network("resend", here, limit=RESENDS_AN_HOUR, per_seconds=3600)
     hit_network("resend of one", here, about=token, limit=5, per_seconds=900)
     try:
-        join.resend_code(token, now=request.now)
+        join.resend_code(token, source=network_source(here), now=request.now)
     except RegistrationGone:
         return see_other("/signup")
     return see_other("/signup/confirm")
