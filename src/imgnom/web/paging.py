@@ -23,8 +23,14 @@ def _key(secret: str) -> bytes:
 
 def make_cursor(listing: str, *numbers: int) -> str:
     """A text for an address that only `read_cursor` of the same list can read."""
+    return _made(settings.SECRET_KEY, listing, numbers)
+
+
+@lru_cache(maxsize=1024)
+def _made(secret: str, listing: str, numbers: tuple[int, ...]) -> str:
+    """Kept in the process: the gallery's first page has the same cursor until somebody posts."""
     plain = struct.pack(f">{len(numbers)}q", *numbers)
-    sealed = seal_repeatably(_key(settings.SECRET_KEY), plain, bound_to=listing.encode())
+    sealed = seal_repeatably(_key(secret), plain, bound_to=listing.encode())
     return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
 
