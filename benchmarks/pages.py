@@ -130,7 +130,7 @@ def _picture_pages() -> tuple[str, list[str]]:
     from imgnom.community.comments.models import Comment
     from imgnom.community.images.models import Image
 
-    popular = Image.objects.order_by("pk").values_list("public_id", flat=True)[0]
+    popular = Image.objects.order_by("position").values_list("public_id", flat=True)[0]
     some = Comment.objects.values("image").annotate(n=Count("id")).filter(n=10).values_list("image", flat=True)
     found = list(Image.objects.filter(pk__in=list(some[:300])).values_list("public_id", flat=True))
     return f"/i/{popular}", [f"/i/{name}" for name in found]
