@@ -3,12 +3,13 @@
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,9 +49,13 @@ class Site:
 
 def wide(*places: Path) -> list[str]:
     """What other users of the machine could read or change, in and below these places."""
-    found = [each for place in places for each in (place, *place.rglob("*"))]
-    modes = ((each, each.lstat().st_mode) for each in found if os.path.lexists(each))
-    return [f"{each} {mode & 0o777:o}" for each, mode in modes if mode & 0o077 and not each.is_symlink()]
+    found = []
+    for each in (each for place in places for each in (place, *place.rglob("*"))):
+        with suppress(FileNotFoundError):  # a running site's files come and go
+            mode = each.lstat().st_mode
+            if mode & 0o077 and not stat.S_ISLNK(mode):
+                found.append(f"{each} {mode & 0o777:o}")
+    return found
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:

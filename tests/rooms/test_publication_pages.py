@@ -1,7 +1,9 @@
 """The published pages: the policy with its proofs, annex and measures; cookies; terms; what programs read."""
 
+import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
@@ -136,6 +138,13 @@ def test_measures_say_what_runs_and_not_what_somebody_wrote(settings: Any, measu
     assert not measured("비밀번호").is_kept
     assert "md5" in measured("비밀번호").words
     assert "증인: 없음" in measured("처리 기록").words
+    assert not measured("처리 기록").is_kept
+    assert (measured("백업").words, measured("백업").is_kept) == ("아직 백업한 적이 없습니다.", False)
+    settings.IMGNOM = replace(settings.IMGNOM, home=tmp_path)
+    for days, is_kept in ((0, True), (3, False)):
+        made = NOON - timedelta(days=days)
+        (tmp_path / "last-backup.json").write_text(json.dumps({"folder": "x", "at": made.isoformat()}))
+        assert (f"{made:%Y-%m-%d}" in measured("백업").words, measured("백업").is_kept) == (True, is_kept)
     page = Client().get("/privacy").content.decode()
     assert "md5" in page
 

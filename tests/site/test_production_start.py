@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.live import ROOT, environment, free_port, wide
 
 pytestmark = pytest.mark.xdist_group("production")
 SECONDS = 90
+POLICY = ROOT / "tests" / "site" / "real_policy"
 
 
 class Place:
@@ -25,7 +27,12 @@ class Place:
         self.folder = folder
         self.home = folder / "home"
         self.keyring = folder / "keys"
-        self.variables = {"IMGNOM_KEYRING": str(self.keyring), "IMGNOM_BASE_URL": "https://gallery.example"}
+        self.variables = {
+            "IMGNOM_KEYRING": str(self.keyring),
+            "IMGNOM_BASE_URL": "https://gallery.example",
+            "IMGNOM_POLICY": str(POLICY),
+            "IMGNOM_MAIL_URL": f"file://{folder}/mail",
+        }
 
     def run(self, *arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
         environ = environment(self.home, **self.variables)
@@ -227,6 +234,113 @@ def test_demo_and_rehearsal_are_never_pointed_at_a_real_site(place: Place) -> No
     assert after == {file: raw for file, raw in before.items() if file in after}
 
 
+def _policy(place: Place, **changes: str) -> str:
+    """The folder of a policy in which one fact of operator or officer is another."""
+    folder = place.folder / "another policy"
+    folder.mkdir(exist_ok=True)
+    facts = tomllib.loads((POLICY / "policy.toml").read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        table, _, name = key.partition("_")
+        facts[table][name] = value
+    lines = ['extends = "imgnom"', 'id = "another"']
+    for table in ("operator", "officer"):
+        lines.append(f"[{table}]")
+        for name, value in facts[table].items():
+            both = value if isinstance(value, dict) else {"ko": value, "en": value}
+            text = json.dumps(value, ensure_ascii=False) if name in ("contact", "email") else None
+            lines.append(
+                f"{name} = {text or '{ ' + ', '.join(f'{k} = {json.dumps(v, ensure_ascii=False)}' for k, v in both.items()) + ' }'}"
+            )
+    (folder / "policy.toml").write_text("\n".join(lines), encoding="utf-8")
+    return str(folder)
+
+
+@pytest.mark.clause("A9.1", "A9.2", "A9.3")
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("officer_email", "privacy@gallery.example"),
+        ("operator_contact", "someone@EXAMPLE.com"),
+        ("officer_name", "관리자"),
+        ("operator_name", "홍길동"),
+        ("operator_phone", "02-000-0000"),
+    ],
+)
+def test_production_refuses_example_contacts_in_one_line(made: Place, key: str, value: str) -> None:
+    line = made.refused("serve", "--port", str(free_port()), IMGNOM_POLICY=_policy(made, **{key: value}))
+    assert key.replace("_", ".") in line
+    assert value in line
+    assert "policy.toml" in line
+
+
+def test_worker_and_wsgi_refuse_what_serve_refuses(made: Place) -> None:
+    """The bundled policy names nobody; no mail server; no TLS. Commands that mend a site work all the same."""
+    made.run("manage", "migrate")
+    for changes, said in (
+        ({"IMGNOM_POLICY": None}, "operator.name is 'imgnom 운영자'"),
+        ({"IMGNOM_MAIL_URL": None}, "IMGNOM_MAIL_URL must say how mail is sent"),
+        ({"IMGNOM_BASE_URL": "http://gallery.kr"}, "set it to the https:// address"),
+    ):
+        for command in (("serve", "--port", str(free_port())), ("worker",)):
+            assert said in made.refused(*command, **changes)
+        told = made.run("doctor", **changes)
+        assert (told.returncode, "failure " in told.stdout) == (1, True)
+    environ = environment(made.home, **(made.variables | {"IMGNOM_BASE_URL": "http://gallery.kr"}))
+    done = subprocess.run(
+        [sys.executable, "-c", "import imgnom.site.wsgi"], env=environ, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("imgnom: IMGNOM_BASE_URL is http://gallery.kr: set it")
+
+
+@pytest.mark.clause("A9.1", "A9.2", "A9.3")
+def test_board_of_site_whose_mail_reaches_nobody_is_not_green_on_officer(place: Place) -> None:
+    with _serving(place) as port:
+        deadline = time.monotonic() + SECONDS
+        while True:
+            rows = {row["id"]: row for row in json.loads(_ask(port, "/privacy/board.json")[2])["clauses"]}
+            if rows["A2.0"]["state"] == "green":
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+        for clause in ("A9.1", "A9.2", "A9.3"):
+            assert rows[clause]["state"] == "planned"
+            assert "메일을 파일로만 저장" in rows[clause]["evidence"]
+        told = {row["what"]: row["state"] for row in json.loads(place.run("doctor", "--json").stdout)["findings"]}
+        assert (told["mail"], told["backup"], told["witness"], told["worker"]) == (
+            "warning",
+            "warning",
+            "warning",
+            "ok",
+        )
+        assert told["addresses"] == "ok"
+
+
+def test_site_made_by_the_steps_in_operating_md_starts(tmp_path: Path) -> None:
+    """Word for word, with names that are somebody's and folders of the test."""
+    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8").partition("## A site of your own")[2]
+    policy = page.partition("```toml")[2].partition("```")[0].replace("gallery.example", "moonlight-photos.kr")
+    shell = page.partition("```sh")[2].partition("```")[0].replace("gallery.example", "moonlight-photos.kr")
+    for folder, name in (("/etc/imgnom/", "etc"), ("/srv/imgnom/", "srv")):
+        (tmp_path / name).mkdir()
+        shell = shell.replace(folder, f"{tmp_path / name}/")
+    (tmp_path / "etc" / "policy").mkdir()
+    (tmp_path / "etc" / "policy" / "policy.toml").write_text(policy, encoding="utf-8")
+    (tmp_path / "etc" / "mail").write_text("smtp://letters:password@127.0.0.1:9", encoding="utf-8")
+    place = Place(tmp_path)
+    words = [
+        word.partition("=") for line in shell.splitlines() if line.startswith("export ") for word in line.split()[1:]
+    ]
+    place.variables = {name: value for name, _, value in words}
+    place.home = Path(place.variables.pop("IMGNOM_HOME"))
+    assert "./run keys init" in shell
+    assert place.run("keys", "init").returncode == 0
+    assert place.run("policy", "check").returncode == 0
+    with _serving(place, "moonlight-photos.kr") as port:
+        page = _ask(port, "/privacy", "moonlight-photos.kr")[2].decode()
+        assert "officer@moonlight-photos.kr" in page
+
+
 @pytest.mark.clause("I9")
 def test_a_site_over_https(place: Place) -> None:
     """`Secure` and `__Host-`, its own name only, no debug pages, and readyz tells a keyring that goes away."""
@@ -263,8 +377,8 @@ def test_a_site_over_https(place: Place) -> None:
 
 
 def test_a_site_over_http_says_so_in_its_cookies(place: Place) -> None:
-    with _serving(place, "gallery.local", IMGNOM_BASE_URL="http://gallery.local:8080") as port:
-        status, headers, _ = _ask(port, "/login", "gallery.local:8080")
+    with _serving(place, "localhost", IMGNOM_BASE_URL="http://localhost:8080") as port:
+        status, headers, _ = _ask(port, "/login", "localhost:8080")
         assert status == 200
         for cookie in headers.get_all("Set-Cookie") or []:
             assert cookie.startswith("imgnom_")
@@ -321,6 +435,14 @@ def test_debug_is_never_on(tmp_path: Path, mode: str) -> None:
 def test_a_changed_policy_needs_the_operators_approval_before_the_site_starts_with_it(place: Place) -> None:
     folder = place.folder / "policy"
     shutil.copytree(ROOT / "policies" / "imgnom", folder)
+    text = (folder / "policy.toml").read_text(encoding="utf-8")
+    for shipped, ours in (
+        ("privacy@imgnom.example", "privacy@moonlight-photos.kr"),
+        ('{ ko = "imgnom 운영자", en = "The operator of imgnom" }', '"Moonlight Photos"'),
+        ('{ ko = "관리자", en = "Administrator" }', '"Dalbit Kim"'),
+    ):
+        text = text.replace(shipped, ours)
+    (folder / "policy.toml").write_text(text, encoding="utf-8")
     place.variables["IMGNOM_POLICY"] = str(folder)
     file = folder / "policy.toml"
 

@@ -77,9 +77,15 @@ def _worker(args: argparse.Namespace) -> int:
 
     ensure_decoder()
     _start_site()
+    from django.conf import settings
+
+    from imgnom.custody.in_force import policy_in_force
     from imgnom.site.pulse import answer_pulses
     from imgnom.site.serve import correct_home
+    from imgnom.site.start_checks import ensure_may_start
     from imgnom.site.worker import run_worker
+
+    ensure_may_start(settings.IMGNOM, policy_in_force())
 
     correct_home()
     if args.pulse is not None:
@@ -334,6 +340,7 @@ def _told_errors() -> tuple[type[Exception], ...]:
     from imgnom.custody.ledger.public import LedgerError
     from imgnom.site.backup.errors import BackupError
     from imgnom.site.clock import ClockWrong
+    from imgnom.site.environment import EnvironmentError_
     from imgnom.site.occupied import HomeTaken
 
-    return KeysError, LedgerError, ClockWrong, BackupError, HomeTaken
+    return KeysError, LedgerError, ClockWrong, BackupError, HomeTaken, EnvironmentError_

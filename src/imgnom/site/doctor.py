@@ -31,7 +31,8 @@ from imgnom.community.images.public import WrongDecoder, check_decoder
 from imgnom.community.members.public import mail_server_trouble
 from imgnom.custody.in_force import policy_in_force, trouble
 from imgnom.custody.keys.public import KeysError, check_keyring, copy_status, ensure_all_open, unnamed_files
-from imgnom.custody.ledger.public import witness_trouble
+from imgnom.custody.ledger.public import has_seen, witness_trouble
+from imgnom.policy.public import example_contacts, is_example_host
 from imgnom.policy.text import MAX_MARKS, growth_of_normalization
 from imgnom.site.backup.last import LATE_AFTER, backup_trouble, last_backup
 from imgnom.site.clock import now
@@ -132,23 +133,31 @@ def _policy() -> Iterator[Line]:
     yield ok("mode", settings.IMGNOM.mode)
 
 
-# Nobody can own these (RFC 2606).
-NOBODYS = (".example", ".invalid", ".test", ".localhost", "example.com", "example.net", "example.org")
-
-
 def _addresses() -> Iterator[Line]:
-    """Where people are told to write."""
-    if trouble():
-        return
+    """Who runs the site and where people are told to write: an example reaches nobody, and keeps a real site from starting."""
     policy = policy_in_force()
-    reached = dict.fromkeys(str(one) for one in (policy.operator["contact"].en, policy.officer["email"].en))
-    empty = [address for address in reached if address.casefold().endswith(NOBODYS)]
-    if empty:
-        yield warning(
-            "addresses", f"{', '.join(empty)} in the policy is an example: nobody gets what people write there"
-        )
-    else:
+    examples = example_contacts(policy)
+    judge = warning if settings.IMGNOM.mode != "production" else failure
+    yield from (
+        judge("addresses", f"{key} is {value!r}, an example: nobody gets what people write there")
+        for key, value in examples
+    )
+    if not examples:
+        reached = dict.fromkeys(str(one) for one in (policy.operator["contact"].en, policy.officer["email"].en))
         yield ok("addresses", ", ".join(reached))
+
+
+def _base_url() -> Iterator[Line]:
+    environment = settings.IMGNOM
+    url = environment.base_url
+    if not environment.is_https and environment.is_loopback:
+        yield warning("base URL", f"{url} is reached from this machine alone, and without TLS")
+    elif not environment.is_https:
+        yield failure("base URL", f"{url} is not https: passwords and cookies go in clear")
+    elif is_example_host(environment.host):
+        yield warning("base URL", f"{url} is an example that nobody can reach")
+    else:
+        yield ok("base URL", url)
 
 
 # ── keys, copies, evidence ───────────────────────────────────────────────────────────────────────────────
@@ -217,16 +226,20 @@ def _never_backed_up() -> Line:
 
 
 def _witness() -> Iterator[Line]:
-    if settings.IMGNOM.witness:
-        yield _judged("witness", witness_trouble(now=now()), "sees the ledger")
-    else:
+    problem = witness_trouble(now=now())
+    if not settings.IMGNOM.witness:
         yield warning("witness", "none: nobody outside would see that the ledger was cut. Set IMGNOM_WITNESS")
+    elif not problem and not has_seen():
+        yield warning("witness", "has not been shown the ledger yet: imgnom ledger checkpoint")
+    else:
+        yield _judged("witness", problem, "sees the ledger")
 
 
 def _mail() -> Iterator[Line]:
     """Whether mail can be handed over as IMGNOM_MAIL_URL says; the server is greeted, and nothing is sent."""
     if urlsplit(settings.IMGNOM.mail_url).scheme == "file":
-        yield warning("mail", "is written to files and reaches nobody: set IMGNOM_MAIL_URL=smtp://…")
+        judge = failure if settings.IMGNOM.mode == "production" and not settings.IMGNOM.mail_is_named else warning
+        yield judge("mail", "is written to files and reaches nobody: set IMGNOM_MAIL_URL=smtp://…")
         return
     server, problem = parse_mail_server(settings.IMGNOM.mail_url), mail_server_trouble()
     if server.may_be_clear and not problem:
@@ -285,6 +298,7 @@ CHECKS: tuple[Callable[[], Iterable[Line]], ...] = (
     decoder_lines,
     _policy,
     _addresses,
+    _base_url,
     _keyring,
     _permissions,
     _disks,

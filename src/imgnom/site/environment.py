@@ -48,6 +48,7 @@ class Environment:
     media_url: str
     cache_url: str
     mail_url: str = field(repr=False)  # with a password
+    mail_is_named: bool  # False where nothing was said and mail is written to files
     witness: str
     member_storage_bytes: int
     client_seconds: int
@@ -68,6 +69,16 @@ class Environment:
     @property
     def is_https(self) -> bool:
         return self.base_url.startswith("https://")
+
+    @property
+    def is_loopback(self) -> bool:
+        """True where the address can be reached from this machine alone."""
+        if self.host == "localhost" or self.host.endswith(".localhost"):
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     @property
     def host(self) -> str:
@@ -321,6 +332,7 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         media_url=_folder_url(environ, "IMGNOM_MEDIA_URL") or (home / "media").as_uri(),
         cache_url=_cache_url(environ),
         mail_url=_mail_url(environ) or (home / "outbox").as_uri(),
+        mail_is_named=bool(_mail_url(environ)),
         witness=_witness(environ, home=home, toy=toy),
         member_storage_bytes=_bytes(environ, "IMGNOM_MEMBER_STORAGE", default="2GiB", least=2**20),
         # Not above 29: a connection that falls below the rate is closed after two of these windows, within a minute.

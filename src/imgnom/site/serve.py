@@ -22,8 +22,9 @@ from imgnom.policy.public import SYSTEM, PolicyError, load_policy
 from imgnom.site.clock import ClockWrong, now
 from imgnom.site.database_roles import RolesMissing, grant_web_rights, web_environment
 from imgnom.site.databases import close_stores
-from imgnom.site.environment import address_file, mode_file
+from imgnom.site.environment import EnvironmentError_, address_file, mode_file
 from imgnom.site.owner_only import correct_modes
+from imgnom.site.start_checks import ensure_may_start
 from imgnom.site.supervisor import WEB_TRIES, Child, Tree, web_command
 from imgnom.web.beat import read_beat, write_beat
 from imgnom.web.room import MIB, keep_reserve
@@ -57,6 +58,7 @@ def prepare() -> None:
     """Everything that must be true before the doors open. Ends the process with one line otherwise."""
     try:
         policy, at = load_policy(settings.IMGNOM.policy), now()
+        ensure_may_start(settings.IMGNOM, policy)
         if settings.IMGNOM.is_toy:
             mode_file(settings.IMGNOM.home).write_text(settings.IMGNOM.mode, encoding="ascii")
             address_file(settings.IMGNOM.home).write_text(settings.IMGNOM.base_url, encoding="ascii")
@@ -69,7 +71,9 @@ def prepare() -> None:
         ensure_keyring(now=at)
         upgrade_keyring(now=at)
         ensure_approved(policy, approved=approved_policy())
-    except (PolicyError, PolicyUnapproved, ClockWrong, KeysError, RolesMissing, OSError) as error:
+    except (
+        EnvironmentError_, PolicyError, PolicyUnapproved, ClockWrong, KeysError, RolesMissing, OSError,
+    ) as error:  # fmt: skip
         sys.exit(f"imgnom: {error}")
     adopt_policy(policy, now=at, by=SYSTEM)
     # The first one names the ledger; from then on the name stands, whatever the address.

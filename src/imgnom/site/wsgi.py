@@ -27,6 +27,22 @@ def _record_visits_behind_requests() -> None:
     install_queue_writer(settings.IMGNOM.home / "cache")
 
 
+def _ensure_may_start() -> None:
+    """Also under a server that is not `imgnom serve`."""
+    from django.conf import settings
+
+    from imgnom.custody.in_force import policy_in_force
+    from imgnom.policy.public import PolicyError
+    from imgnom.site.environment import EnvironmentError_
+    from imgnom.site.start_checks import ensure_may_start
+
+    try:
+        ensure_may_start(settings.IMGNOM, policy_in_force())
+    except (EnvironmentError_, PolicyError) as error:
+        sys.exit(f"imgnom: {error}")
+
+
+_ensure_may_start()
 _record_visits_behind_requests()
 has_long_mark_run("\u0300")  # makes its table now rather than in somebody's request
 # A page takes a few milliseconds and waits for its turn at every query: whoever reads an upload yields soon.

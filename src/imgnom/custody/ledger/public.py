@@ -37,11 +37,11 @@ from imgnom.custody.ledger.standing import (
     standing,
     witnessed_roots,
 )
-from imgnom.custody.ledger.witness import Told, WitnessAway, told, witness_trouble
+from imgnom.custody.ledger.witness import Told, WitnessAway, has_seen, told, witness_trouble
 
 __all__ = [
     "Certificate", "KeptReceipt", "LeafUnknown", "LedgerBroken", "LedgerError", "SigningKeyMissing", "Standing", "Told", "VerifyResult", "WitnessAway",
-    "acts_from", "certificate", "close_intent", "consistency", "consistency_proof", "export_ledger", "finalise_certificates", "free_leases", "has_been", "held_still",
+    "acts_from", "certificate", "close_intent", "consistency", "consistency_proof", "export_ledger", "finalise_certificates", "free_leases", "has_been", "has_seen", "held_still",
     "holds_bytes", "intend_destruction", "intended_keys", "issue_certificate", "keep_receipt", "kept_receipts", "keys_said_destroyed",
     "latest_checkpoint", "make_checkpoint", "make_number", "open_intents", "proof_of", "proofs_of", "proven_leaf", "receipt_mark", "sequence", "show_witness", "sign_bytes",
     "sign_document", "standing", "told", "verifier_key", "verify_ledger", "witness_trouble", "witnessed_roots",

@@ -228,6 +228,14 @@ def _remember(now_told: Told) -> None:
     partial.replace(_file())
 
 
+def has_seen() -> bool:
+    """Whether the witness that is set now was shown a checkpoint from this home at least once."""
+    if kind() == "folder":
+        folder = Path(settings.IMGNOM.witness)
+        return folder.is_dir() and any(folder.iterdir())
+    return bool(told().at)
+
+
 def witness_trouble(*, now: datetime) -> str:
     """Empty while the witness is told, or could not be for less than a day; otherwise one line."""
     if kind() == "folder" and not Path(settings.IMGNOM.witness).is_dir():

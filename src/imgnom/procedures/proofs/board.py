@@ -7,7 +7,7 @@ from datetime import datetime
 from imgnom.custody.in_force import policy_in_force
 from imgnom.policy.public import Text
 from imgnom.procedures.proofs.checks import Check, all_checks
-from imgnom.procedures.proofs.evidence import STALE_AFTER, Proven, code_digest, latest
+from imgnom.procedures.proofs.evidence import STALE_AFTER, UNKNOWN, Proven, code_digest, latest
 
 # What falls with the worker: whether anybody looks, whether due work is done, whether missed work is made good.
 WORKERS = ("A0.1", "A4.0", "I2")
@@ -16,6 +16,8 @@ STOPPED = Text(
     "nothing has been checked for a day: the worker stopped",
 )
 NEVER = Text("아직 한 번도 확인하지 않았습니다", "nothing has been checked yet")
+NOT_LATELY = Text("하루 넘게 다시 확인하지 못했습니다", "it has not been checked again for a day")
+NOT_YET = Text("아직 이 점을 확인하지 않았습니다", "this has not been checked yet")
 NOT_BUILT = Text("아직 만들지 않았습니다", "not built yet")
 UNPROVEN = Text(
     "이 코드와 방침으로 한 예행연습이 아직 없습니다 (imgnom rehearse)",
@@ -23,9 +25,13 @@ UNPROVEN = Text(
 )
 
 
+# What weighs more: a promise is green only while no evidence breaks it, and none that is needed is missing.
+WEIGHT = {"green": 1, "planned": 2, "red": 3}
+
+
 @dataclass
 class Row:
-    """One clause. `evidence` in the order in which it was found; what is broken stands first."""
+    """One clause. `evidence` holds what its state rests on, in the order in which it was found."""
 
     id: str
     promise: Text
@@ -34,10 +40,12 @@ class Row:
     checked_at: datetime | None = None
 
     def tell(self, words: Text, state: str, at: datetime | None) -> None:
-        if state == "red" and self.state != "red":
-            self.evidence.clear()
-        if self.state == "red" and state != "red":
+        """Green when shown, red when broken, planned when it cannot be told."""
+        before = WEIGHT[self.state] if self.evidence else 0
+        if WEIGHT[state] < before:
             return
+        if WEIGHT[state] > before:
+            self.evidence.clear()
         self.state = state
         self.evidence.append(words)
         if at is not None:
@@ -61,16 +69,25 @@ def _filled(words: Text, seen: int, faults: int) -> Text:
     return Text(words.ko.format(seen=seen, faults=faults), words.en.format(seen=seen, faults=faults))
 
 
-def _tell_checks(rows: dict[str, Row], found: Proven, checks: Iterable[Check]) -> None:
+def _judged(check: Check, found: Proven | None, *, is_stale: bool) -> tuple[Text, str]:
+    """What a check says for its clauses. What was not looked at, or not lately, is never green."""
+    counted = found.detail.get(check.name) if found else None
+    if counted is None:
+        return NOT_YET, "planned"
+    if counted == UNKNOWN:
+        return check.unknown, "planned"
+    seen, faults = map(int, counted.split("/"))
+    if faults:
+        return _filled(check.fails, seen, faults), "red"
+    return (NOT_LATELY, "planned") if is_stale else (_filled(check.holds, seen, faults), "green")
+
+
+def _tell_checks(rows: dict[str, Row], found: Proven | None, checks: Iterable[Check], *, is_stale: bool) -> None:
     for check in checks:
-        counted = found.detail.get(check.name)
-        if counted is None:
-            continue
-        seen, faults = map(int, counted.split("/"))
-        words = _filled(check.fails if faults else check.holds, seen, faults)
+        words, state = _judged(check, found, is_stale=is_stale)
         for clause in check.clauses:
             if clause in rows:
-                rows[clause].tell(words, "red" if faults else "green", found.at)
+                rows[clause].tell(words, state, found.at if found else None)
 
 
 def read_board(*, now: datetime) -> Board:
@@ -90,9 +107,9 @@ def read_board(*, now: datetime) -> Board:
                 else Text(f"{day} 예행연습에서 어긋났습니다", f"broke in the rehearsal of {day}")
             )
             row.tell(words, state, rehearsal.at)
-    if checks is not None:
-        _tell_checks(built, checks, all_checks())
-    if checks is None or now - checks.at > STALE_AFTER:
+    is_stale = checks is None or now - checks.at > STALE_AFTER
+    _tell_checks(built, checks, all_checks(), is_stale=is_stale)
+    if is_stale:
         for key in WORKERS:
             if key in built:
                 built[key].tell(STOPPED if checks else NEVER, "red", checks.at if checks else None)

@@ -15,7 +15,7 @@ from django.db import connections
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import count_revived, last_turn
 from imgnom.custody.ledger.public import verify_ledger
-from imgnom.policy.public import Allow, Record, Text, decide
+from imgnom.policy.public import Allow, Record, Text, decide, example_contacts
 from imgnom.procedures.retention.public import DESTROYERS, count_waiting_withdrawals
 
 # "Without delay" where the policy gives a record no other day.
@@ -25,21 +25,29 @@ WITHDRAWAL_LATE_AFTER = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Finding:
-    """`seen` things were looked at, `faults` of them break the promise."""
+    """`seen` things were looked at, `faults` of them break the promise.
+
+    `known` is False where nothing that was looked at could show or deny the promise; its clause is not green then.
+    """
 
     seen: int
     faults: int
+    known: bool = True
+
+
+CANNOT_BE_SHOWN = Text("여기서는 확인할 수 없습니다", "it cannot be shown here")
 
 
 @dataclass(frozen=True)
 class Check:
-    """`holds` and `fails` are said with {seen} and {faults}."""
+    """`holds` and `fails` are said with {seen} and {faults}, `unknown` where the promise cannot be shown here."""
 
     name: str
     clauses: tuple[str, ...]
     holds: Text
     fails: Text
     look: Callable[[datetime], Finding]
+    unknown: Text = CANNOT_BE_SHOWN
 
 
 _registered: dict[str, Check] = {}
@@ -77,8 +85,15 @@ def _parties(now: datetime) -> Finding:
 
 
 def _officer(now: datetime) -> Finding:
-    words = list(policy_in_force().officer.values())
-    return Finding(len(words), sum(not (text.ko.strip() and text.en.strip()) for text in words) + (not words))
+    """Somebody is behind the names and addresses as far as a machine can tell: none is an example, and mail is sent."""
+    policy, environment = policy_in_force(), settings.IMGNOM
+    words = [*policy.officer.values(), *policy.operator.values()]
+    faults = sum(not (text.ko.strip() and text.en.strip()) for text in words) + (not words)
+    if not environment.is_toy:
+        faults += len(example_contacts(policy)) + (not environment.mail_is_named)
+        faults += not environment.is_https and not environment.is_loopback
+    sends = not environment.mail_url.startswith("file:")
+    return Finding(len(words), faults, known=bool(faults) or (sends and not environment.is_toy))
 
 
 def _languages(now: datetime) -> Finding:
@@ -106,7 +121,7 @@ def _turn(now: datetime) -> Finding:
 
 def _keyring(now: datetime) -> Finding:
     inside = settings.IMGNOM.keyring.is_relative_to(settings.IMGNOM.home)
-    return Finding(1, int(inside and not settings.IMGNOM.is_toy))
+    return Finding(1, int(inside and not settings.IMGNOM.is_toy), known=not inside or not settings.IMGNOM.is_toy)
 
 
 def _withdrawals(now: datetime) -> Finding:
@@ -168,9 +183,19 @@ OWN = (
     Check(
         "officer",
         ("A9.1", "A9.2", "A9.3"),
-        Text("보호책임자의 이름과 주소가 있습니다", "the officer's name and address are given"),
-        Text("보호책임자의 이름이나 주소가 비었습니다", "the officer's name or address is empty"),
+        Text(
+            "운영자와 보호책임자의 이름과 연락처가 있고, 예시가 아닙니다",
+            "operator and officer are named with addresses, and none is an example",
+        ),
+        Text(
+            "운영자나 보호책임자의 이름이나 연락처가 비었거나 예시이거나, 메일을 보낼 수 없거나, 주소가 https가 아닙니다",
+            "a name or address of operator or officer is empty or an example, or mail cannot be sent, or the site is not on https",
+        ),
         _officer,
+        Text(
+            "연락처가 실제로 닿는지 확인할 수 없습니다. 시연 사이트이거나 메일을 파일로만 저장합니다",
+            "it cannot be shown that the contacts reach anybody: this is a demo, or mail is only written to files",
+        ),
     ),
     Check(
         "languages",
@@ -189,9 +214,10 @@ OWN = (
     Check(
         "keyring",
         ("I9",),
-        Text("열쇠가 데이터와 함께 있지 않거나, 시연입니다", "the keys lie apart from the data, or this is a demo"),
+        Text("열쇠가 데이터와 다른 폴더에 있습니다", "the keys are in another folder than the data"),
         Text("열쇠가 데이터와 함께 있습니다", "the keys lie among the data"),
         _keyring,
+        Text("시연 사이트라 열쇠가 데이터와 함께 있습니다", "this is a demo: its keys are kept with its data"),
     ),
     Check(
         "turn",

@@ -24,6 +24,8 @@ from imgnom.procedures.proofs.models import Evidence
 # A worker that stopped turns the board red within a day (A0.1); one hour is left for a round that takes long.
 STALE_AFTER = timedelta(hours=25)
 LOOK_BACK = 4
+# What a check says that could neither show nor deny its promise.
+UNKNOWN = "unknown"
 
 
 @cache
@@ -68,7 +70,7 @@ def check_promises(*, now: datetime) -> tuple[str, ...]:
             finding = check.look(now)
         except Exception:  # noqa: BLE001 - see above
             finding = Finding(0, 1)
-        found[check.name] = f"{finding.seen}/{finding.faults}"
+        found[check.name] = f"{finding.seen}/{finding.faults}" if finding.known else UNKNOWN
         if finding.faults:
             failed.append(check.name)
     _keep("checks", "check_promises", found, outcome="failed" if failed else "done", now=now)

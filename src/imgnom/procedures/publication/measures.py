@@ -3,6 +3,7 @@
 Each is said as it is, good or bad: a site without https says so here before anybody else does.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from django.db import connections
 from imgnom.community.images.public import missing_walls
 from imgnom.custody.in_force import policy_in_force
 from imgnom.custody.keys.public import last_turn
-from imgnom.custody.ledger.public import latest_checkpoint, witness_trouble
+from imgnom.custody.ledger.public import has_seen, latest_checkpoint, witness_trouble
 from imgnom.web.dates import in_seoul
 from imgnom.web.middleware import CSP
 from imgnom.web.words import say
@@ -160,22 +161,39 @@ def _ledger(now: datetime) -> Measure:
         witness_ko, witness_en = "없음", "none"
     elif trouble:
         witness_ko, witness_en = "있으나 하루 넘게 보지 못함", "yes, but it has not seen the ledger for a day"
+    elif not has_seen():
+        witness_ko, witness_en = "있으나 아직 보지 못함", "yes, but it has not seen the ledger yet"
     else:
         witness_ko, witness_en = "있음", "yes"
     words = say(
         ko=f"개인정보에 한 일을 고칠 수 없는 기록에 남기고 봉인합니다. 바깥의 증인: {witness_ko}.",
         en=f"What was done with personal data goes into a ledger that cannot be rewritten unseen. Outside witness: {witness_en}.",
     )  # fmt: skip
-    return Measure(title, str(words), sealed and not trouble)
+    return Measure(title, str(words), sealed and bool(settings.IMGNOM.witness) and not trouble and has_seen())
 
 
-def _backups() -> Measure:
-    days = policy_in_force().setting("backup_days")
+def _last_backup_at() -> datetime | None:
+    """When this home was copied last, as the backup command wrote it down."""
+    try:
+        facts = json.loads((Path(settings.IMGNOM.home) / "last-backup.json").read_text(encoding="utf-8"))
+        return datetime.fromisoformat(facts["at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _backups(now: datetime) -> Measure:
+    """Each backup removes the sets that are too old, so the promise holds only while backups go on."""
+    title = str(say(ko="백업", en="Backups"))
+    made = _last_backup_at()
+    if made is None:
+        words = say(ko="아직 백업한 적이 없습니다.", en="No backup has been made yet.")
+        return Measure(title, str(words), is_kept=False)
+    days, last = policy_in_force().setting("backup_days"), in_seoul(made).date().isoformat()
     words = say(
-        ko=f"백업은 {days}일보다 오래 두지 않고, 열쇠는 백업에 함께 넣지 않습니다.",
-        en=f"No backup lives longer than {days} days, and keys are in none of them.",
+        ko=f"백업할 때마다 {days}일이 지난 백업을 지우고, 열쇠는 백업에 함께 넣지 않습니다. 마지막 백업: {last}.",
+        en=f"Each backup removes those older than {days} days, and keys are in none of them. Last backup: {last}.",
     )
-    return Measure(str(say(ko="백업", en="Backups")), str(words))
+    return Measure(title, str(words), (now - made).days < 2)
 
 
 def picture_reader(missing: tuple[str, ...]) -> Measure:
@@ -200,7 +218,7 @@ def measures_in_force(*, now: datetime) -> tuple[Measure, ...]:
 
     def each() -> Iterator[Measure]:
         yield from (_connection(), _keyring(), _separation(), _sealing(), _turn(now), _passwords())
-        yield from (_durability(), _outside(), _staff(), _ledger(now), _backups())
+        yield from (_durability(), _outside(), _staff(), _ledger(now), _backups(now))
         yield picture_reader(missing_walls())
 
     return tuple(sorted(each(), key=lambda measure: measure.is_kept))
