@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from django.conf import settings
-from django.db import IntegrityError, close_old_connections, transaction
+from django.db import IntegrityError, connections, transaction
 
 from imgnom.community.images.decode import Made, decode
 from imgnom.community.images.errors import OwnerGone, PictureTooLarge, StorageFull, WrongType
@@ -80,12 +80,19 @@ def check_upload(content: bytes) -> str:
     return kind
 
 
+def _release_connections() -> None:
+    """An upload that waits for its turn holds no connection of a pool; one inside a transaction is left alone."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+
+
 def made_of(content: bytes, kind: str, *, whose: str = DISPLAY) -> Made:
     """The file without what travelled along, and its display sizes, when it is this member's turn (or a display's).
 
     Raises NotAPicture, NoDecoder, Busy, OneAtATime.
     """
-    close_old_connections()  # whoever waits for a turn needs none, and a pool has few
+    _release_connections()
     with turn(whose, wait_seconds=WAIT_SECONDS if whose else WAIT_FOR_DISPLAY_SECONDS):
         return decode(content, kind)
 
