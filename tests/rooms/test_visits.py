@@ -14,6 +14,7 @@ from django.test import Client
 from imgnom.community.members.public import create_confirmed_member
 from imgnom.community.visits import middleware as visiting
 from imgnom.community.visits import writer as writing
+from imgnom.community.visits.limits import LIMIT, REPEATED, WINDOW_SECONDS, VisitorLimit
 from imgnom.community.visits.models import AccessRecord, RecordDay
 from imgnom.community.visits.public import (
     Visit,
@@ -255,6 +256,7 @@ class SlowStore:
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
+        self.visits: list[Visit] = []
         self.broken = False
         self.gate = threading.Event()
         self.gate.set()
@@ -266,6 +268,7 @@ class SlowStore:
         if any(v.route == "poison" for v in visits):
             raise ValueError("poison")
         self.batches.append([v.route for v in visits])
+        self.visits += visits
         return len(visits)
 
     @property
@@ -419,3 +422,114 @@ def test_how_many_visits_a_crash_lost_is_known_afterwards(home: Path, store: Slo
 def test_a_visit_shows_nothing_of_itself(now: datetime) -> None:
     assert "203.0.113.7" not in repr(visit(now))
     assert "CanaryAgent" not in f"{visit(now)}"
+
+
+# ── one stranger and the records of all others ─────────────────────────────────────────────────────────────
+
+
+def stranger(now: datetime, address: str = "203.0.113.7", **changes: object) -> Visit:
+    return visit(now, **({"subject": None, "address": address} | changes))
+
+
+def counted(visits: list[Visit]) -> int:
+    """How many requests these records stand for."""
+    return sum(one.count for one in visits)
+
+
+class Clock:
+    at = 1000.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@pytest.mark.clause("A1.2")
+def test_visitors_of_one_network_get_so_many_records_an_hour_and_then_a_number(now: datetime) -> None:
+    clock = Clock()
+    limit = VisitorLimit(clock=clock)
+    written = [record for _ in range(50_000) for record in limit.admit(stranger(now))]
+    assert len(written) < LIMIT + 20
+    assert counted(written) > 25_000, "at least half is counted at any time"
+    assert counted(written + limit.rest()) == 50_000
+    assert limit.rest() == []
+    clock.at += WINDOW_SECONDS
+    assert limit.admit(stranger(now)) == [stranger(now)], "a new hour"
+
+
+@pytest.mark.clause("A1.2")
+def test_an_hour_that_is_over_writes_the_rest_of_its_number(now: datetime) -> None:
+    clock = Clock()
+    limit = VisitorLimit(clock=clock)
+    written = [record for _ in range(LIMIT + 7) for record in limit.admit(stranger(now))]
+    clock.at += WINDOW_SECONDS
+    later = limit.admit(stranger(now, "198.51.100.1"))
+    assert [(one.address, one.kind, one.count) for one in later][:1] == [("203.0.113.7", REPEATED, 3)]
+    assert counted(written + later) == LIMIT + 8
+
+
+@pytest.mark.clause("A1.2")
+@pytest.mark.parametrize(
+    ("addresses", "most"),
+    [
+        ([f"2001:db8:1:1::{n:x}" for n in range(6_000)], LIMIT), ([f"2001:db8:1:{n:x}::1" for n in range(20_000)], 8 * LIMIT),
+        ([f"203.0.113.{n}" for n in range(256)] * 40, 8 * LIMIT),
+    ],
+    ids=["one /64", "one /48", "one /24"],
+)  # fmt: skip
+def test_many_addresses_of_one_network_share_its_records(now: datetime, addresses: list[str], most: int) -> None:
+    limit = VisitorLimit(clock=Clock())
+    written = [record for address in addresses for record in limit.admit(stranger(now, address))]
+    assert len([one for one in written if one.kind != REPEATED]) <= most
+    assert counted(written + limit.rest()) == len(addresses)
+
+
+@pytest.mark.clause("A1.2")
+def test_counters_of_networks_have_a_bound_and_lose_no_number(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgnom.community.visits.limits.MOST_NETWORKS", 50)
+    monkeypatch.setattr("imgnom.community.visits.limits.LIMIT", 2)
+    limit = VisitorLimit(clock=Clock())
+    sent = [f"10.{n}.{n}.1" for n in range(200) for _ in range(9)]
+    written = [record for address in sent for record in limit.admit(stranger(now, address))]
+    assert len(limit._counters) <= 52
+    assert counted(written + limit.rest()) == len(sent)
+
+
+@pytest.mark.clause("A1.2")
+def test_members_records_are_each_kept_whatever_strangers_of_their_network_send(
+    store: SlowStore, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgnom.community.visits.limits.LIMIT", 3)
+    made = queue(store)
+    client = member_client(now)
+    monkeypatch.setattr(writing, "_installed", [made])
+    other = Client(headers={"user-agent": AGENT}, REMOTE_ADDR="203.0.113.7")
+    for _ in range(20):
+        other.get("/privacy")
+        client.get("/")
+    for _ in range(20):
+        other.post("/login", LOGIN | {"login": "nobody.there"})
+    assert made.close()
+    assert store.routes.count("") - [one.kind for one in store.visits].count(REPEATED) == 20, "each of the member's"
+    assert store.routes.count("privacy") == 3
+    assert sum(one.count for one in store.visits if one.subject is None) == 40
+    assert [facts["kind"] for _, facts in opened()].count("failed_login") == 0, "they are in the number"
+
+
+@pytest.mark.clause("A1.2")
+def test_strangers_cannot_take_the_last_quarter_of_the_queue(store: SlowStore, now: datetime) -> None:
+    store.gate.clear()
+    made = queue(store, capacity=8)
+    made.put(visit(now))
+    wait_for(lambda: not made._waiting)
+    for _ in range(6):
+        made.put(stranger(now))
+    assert not made.has_room(wait_seconds=0.01)
+    assert made.has_room(wait_seconds=0.01, for_member=True)
+    store.gate.set()
+    assert made.close()
+
+
+@pytest.mark.clause("A1.2")
+def test_a_record_that_counts_many_says_how_many_under_the_days_key(now: datetime) -> None:
+    record_visits([stranger(now, kind=REPEATED, route="", status=0, count=512)])
+    assert [facts["count"] for _, facts in opened()] == [512]

@@ -1,4 +1,6 @@
-"""RecordVisit: one record for every page, sign-in and change; pictures, static files and health look-ups make none.
+"""RecordVisit: a record for every page, sign-in and change; pictures, static files and health look-ups make none.
+
+Where one network of visitors sends very many, one record counts many of them (`limits`); of members each has its own.
 
 No page is given out that could not be recorded: while the queue is full the answer is 503 before anything is done.
 """
@@ -26,14 +28,18 @@ class RecordVisit:
         self.get_response = get_response
 
     def __call__(self, request: Request) -> HttpResponse:
-        if not request.path[1:].startswith(SILENT) and not writer().has_room(wait_seconds=WAIT_SECONDS):
+        is_member = request.member is not None
+        if not request.path[1:].startswith(SILENT) and not writer().has_room(
+            wait_seconds=WAIT_SECONDS, for_member=is_member
+        ):
             busy = plain(request, 503)
             busy["Retry-After"] = "5"
             return busy
         response = self.get_response(request)
         route = request.resolver_match.route if request.resolver_match else None
         if route is not None and not route.startswith(SILENT) and not getattr(request, "is_asked_about", False):
-            keep(visit_of(request, route, response.status_code))
+            for visit in writer().admitted(visit_of(request, route, response.status_code)):
+                keep(visit)
         return response
 
 

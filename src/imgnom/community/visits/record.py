@@ -37,6 +37,7 @@ class Visit:
     address: str
     agent: str
     has_left: bool = False
+    count: int = 1  # how many requests the record stands for
 
     @property
     def klass(self) -> str:
@@ -79,8 +80,10 @@ COLUMNS = ("record_day_id", "at", "kind", "subject", "route", "status", "sealed"
 
 
 def _facts(visit: Visit, device: str) -> bytes:
+    counted = {"count": visit.count} if visit.count > 1 else {}
     return json.dumps(
-        {
+        counted
+        | {
             "address": visit.address, "device": device, "agent": visit.agent, "kind": visit.kind, "route": visit.route, "status": visit.status,
         }
     ).encode()  # fmt: skip

@@ -7,6 +7,8 @@ queue and lets one thread write batches, so that no request waits for a commit. 
   these were is counted in a file beside the caches and told at the next start.
 - Nothing is dropped in silence. When the store cannot be written the queue fills, `has_room` turns false, and requests
   are answered with 503 before they do anything; the batch is tried again until it stands.
+- Visitors of one network get so many records an hour, then records that count (`limits`); the last quarter of the queue
+  is kept for members.
 - No plain address or device leaves the process's memory: batches are sealed before they are written.
 """
 
@@ -25,6 +27,7 @@ from typing import Protocol
 
 from django.db import DatabaseError, close_old_connections, connections
 
+from imgnom.community.visits.limits import VisitorLimit
 from imgnom.community.visits.record import Visit, write_visits
 
 log = logging.getLogger("imgnom.visits")
@@ -41,7 +44,8 @@ type Write = Callable[[Sequence[Visit]], int]
 
 
 class Writer(Protocol):
-    def has_room(self, *, wait_seconds: float) -> bool: ...
+    def has_room(self, *, wait_seconds: float, for_member: bool = False) -> bool: ...
+    def admitted(self, visit: Visit) -> list[Visit]: ...
     def put(self, visit: Visit) -> None: ...
     def flush(self, *, within_seconds: float) -> bool: ...
 
@@ -49,8 +53,11 @@ class Writer(Protocol):
 class DirectWriter:
     """Each visit is written where it is put."""
 
-    def has_room(self, *, wait_seconds: float) -> bool:
+    def has_room(self, *, wait_seconds: float, for_member: bool = False) -> bool:
         return True
+
+    def admitted(self, visit: Visit) -> list[Visit]:
+        return [visit]
 
     def put(self, visit: Visit) -> None:
         write_visits([visit])
@@ -118,6 +125,7 @@ class QueueWriter:
         self._write, self._capacity = write, capacity
         self._linger_seconds, self._retry_seconds = linger_seconds, retry_seconds
         self._tally = tally
+        self._limit = VisitorLimit()
         self._state = threading.Condition()
         self._waiting: deque[Visit] = deque()
         self._taken = self._done = self._refused = 0
@@ -130,10 +138,15 @@ class QueueWriter:
         """Visits that the store would not take even alone, each told in the log."""
         return self._refused
 
-    def has_room(self, *, wait_seconds: float) -> bool:
+    def has_room(self, *, wait_seconds: float, for_member: bool = False) -> bool:
         """Whether one more visit can be kept; waits a little for the thread to catch up."""
+        capacity = self._capacity if for_member else max(1, self._capacity * 3 // 4)
         with self._state:
-            return self._state.wait_for(lambda: len(self._waiting) < self._capacity, timeout=wait_seconds)
+            return self._state.wait_for(lambda: len(self._waiting) < capacity, timeout=wait_seconds)
+
+    def admitted(self, visit: Visit) -> list[Visit]:
+        """What is to be written for this visit, by the limit of its network."""
+        return self._limit.admit(visit)
 
     def put(self, visit: Visit) -> None:
         """Taken: from here on it is written, or told as lost. Never blocks; `has_room` did."""
@@ -159,6 +172,8 @@ class QueueWriter:
 
     def close(self, *, within_seconds: float = CLOSE_SECONDS) -> bool:
         """Write what waits and end the thread. What cannot be written in time is told as lost."""
+        for visit in self._limit.rest():
+            self.put(visit)
         with self._state:
             self._closing = True
             self._give_up_at = time.monotonic() + within_seconds
