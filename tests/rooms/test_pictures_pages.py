@@ -266,7 +266,8 @@ class Queries:
 
     @property
     def statements(self) -> list[str]:
-        return [query["sql"] for capture in self.captures.values() for query in capture.captured_queries]
+        found = (query["sql"] for capture in self.captures.values() for query in capture.captured_queries)
+        return [sql for sql in found if not sql.startswith(("BEGIN", "COMMIT", "SET LOCAL"))]
 
 
 @pytest.fixture

@@ -170,8 +170,7 @@ def card_page(query: QuerySet[Image], *, listing: str, after: str | None, size: 
     cursor = read_cursor(listing, after)
     if cursor is not None:
         query = query.filter(position__lt=cursor)
-    with limited_statements(query.db):
-        rows = list(query.order_by("-position").values_list(*_FIELDS)[: size + 1])
+    rows = query.order_by("-position").values_list(*_FIELDS)[: size + 1]
     return _cut(rows, size, listing=listing, is_first=cursor is None)
 
 
@@ -190,9 +189,12 @@ def tags_on(cards: Sequence[Card], *, most: int = 8) -> list[str]:
     return [name for name, _ in found.most_common(most)]
 
 
-def with_tag(name: str) -> QuerySet[Image]:
+def tag_page(name: str, *, listing: str, after: str | None) -> CardPage:
+    """Raises StatementTooSlow: how many rows are read depends on how many pictures carry the tag."""
     tagged = ImageTag.objects.filter(tag__name=one_line(name).casefold())
-    return visible_images().filter(pk__in=tagged.values("image_id"))
+    query = visible_images().filter(pk__in=tagged.values("image_id"))
+    with limited_statements(query.db):
+        return card_page(query, listing=listing, after=after)
 
 
 def of_member(member_id: int, *, show: str) -> QuerySet[Image]:

@@ -37,10 +37,10 @@ from imgnom.community.images.queries import (
     of_member,
     own_images,
     search_page,
+    tag_page,
     tags_of,
     tags_on,
     visible_image,
-    with_tag,
 )
 from imgnom.community.images.quota import storage_of
 from imgnom.community.images.take_in import MAX_BYTES
@@ -101,7 +101,8 @@ def gallery(request: Request) -> HttpResponse:
 
 @require_safe
 def tag(request: Request, name: str) -> HttpResponse:
-    return _cloth(request, "images/tag.html", with_tag(name), {"name": one_line(name).casefold()})
+    page = tag_page(name, listing="images/tag.html", after=request.GET.get("after"))
+    return _page_of_tiles(request, "images/tag.html", page, {"name": one_line(name).casefold()})
 
 
 @require_safe
