@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import crowd, custody, fuzz, hostile, pages, pipeline, withdrawal
+from benchmarks import crowd, custody, fuzz, hostile, pages, pipeline, slow, withdrawal
 from benchmarks.figures import QUICK, WHOLE, Figure, Section, Size, machine
 from benchmarks.report import as_json, as_markdown, write
 
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[Size], Section]] = {
     "custody": custody.measure,
     "crowd": crowd.measure,
     "hostile": hostile.measure,
+    "slow": slow.measure,
     "fuzz": fuzz.measure,
 }
 REPORT = Path(__file__).parent / "report"

@@ -73,11 +73,11 @@ class Browser:
 def sign_in(member_id: int) -> str:
     """The cookie of a session begun as the sign-in page begins one."""
     from django.conf import settings
-    from django.contrib.sessions.backends.db import SessionStore
     from django.http import HttpRequest
 
     from imgnom.community.members.enter import start_session
     from imgnom.community.members.models import Member
+    from imgnom.site.sessions import SessionStore
 
     request: Any = HttpRequest()
     request.session, request.now = SessionStore(), NOW

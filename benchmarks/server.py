@@ -119,8 +119,10 @@ class Server:
 
 
 @contextmanager
-def serving(application: str, *, ready: str) -> Iterator[Server]:
-    server = Server(application, free_port())
+def serving(
+    application: str, *, ready: str, limits: Mapping[str, object] | None = None, proxies: Sequence[str] = ()
+) -> Iterator[Server]:
+    server = Server(application, free_port(), limits, proxies)
     try:
         server.wait(ready)
         yield server
