@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgnom.policy.public import PolicyError, load_policy, policy_from_source
+from imgnom.policy.public import PolicyError, earlier_policy, load_policy, policy_from_source
 from tests.unit.policies import BOTH, IMGNOM, LANGUAGES, PIPA, ROOT, copied, edited, read_or_refused, text_of
 
 WRONG = [
@@ -358,3 +358,15 @@ def test_the_two_policies_differ_as_their_table_says() -> None:
     sanctioned = PIPA.records["access_records_sanctioned"]
     assert (str(sanctioned.period), sanctioned.starts, sanctioned.scope) == ("P5Y", "final_sanction", "final_sanction")
     assert (IMGNOM.setting("fraud_review_years"), PIPA.setting("fraud_review_years")) == (0, 2)
+
+
+def test_a_version_kept_before_a_cookie_was_needed_is_read_and_files_must_name_it() -> None:
+    """An upgraded home still reads what it approved, or it could not even ask for the approval of the new file."""
+    kept = json.loads(json.dumps(IMGNOM.source))
+    before = kept["facts"]["cookies"].pop("imgnom_device")
+    assert before["category"] == "necessary"
+    with pytest.raises(PolicyError, match="imgnom_device"):
+        policy_from_source(kept)
+    policy = earlier_policy(kept)
+    assert "imgnom_device" not in policy.cookies
+    assert policy.digest != IMGNOM.digest

@@ -17,7 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Model, QuerySet
 
-from imgnom.policy.public import Policy, PolicyError, ends_at, load_policy, policy_files, policy_from_source
+from imgnom.policy.public import Policy, PolicyError, earlier_policy, ends_at, load_policy, policy_files
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def trouble() -> str:
 def approved_policy() -> Policy | None:
     """The version that came into force last on this site, if it has one."""
     kept = _approved() if _approved is not None else None
-    return None if kept is None else policy_from_source(kept)
+    return None if kept is None else earlier_policy(kept)
 
 
 def ensure_approved(policy: Policy, *, approved: Policy | None) -> None:

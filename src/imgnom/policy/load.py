@@ -138,6 +138,7 @@ class _Table:
 class _Reader:
     def __init__(self, source: Source) -> None:
         self.source, self.facts = source, source.facts
+        self.is_kept = False
         unknown = sorted(set(self.facts) - TOP)
         if unknown:
             raise PolicyError(source.origin(unknown[0]), unknown[0], "is not a key of a policy", TOP_WORDS)
@@ -381,7 +382,7 @@ class _Reader:
             assert period is not None
             made[key] = t.Cookie(key, table.text("label"), category, period, self._article(table))
             table.done()
-        for key in engine.COOKIES:
+        for key in () if self.is_kept else engine.COOKIES:
             if key not in made or made[key].category != "necessary":
                 raise self.fail(f"cookies.{key}", "is missing: pages cannot work without it", 'category = "necessary"')
         return made
@@ -447,8 +448,9 @@ class _Reader:
         return text
 
 
-def _build(source: Source) -> t.Policy:
+def _build(source: Source, *, is_kept: bool = False) -> t.Policy:
     reader = _Reader(source)
+    reader.is_kept = is_kept
     key, version, effective, zone = reader.header()
     clauses = reader.clauses()
     items, consents, roles = reader.items(), reader.consents(), reader.roles()
@@ -485,3 +487,11 @@ def load_policy(folder: Path) -> t.Policy:
 def policy_from_source(kept: Mapping[str, Any]) -> t.Policy:
     """A policy as it was kept (`Policy.source`), whatever the files say by now. Raises PolicyError."""
     return _build(source_from_json(kept))
+
+
+def earlier_policy(kept: Mapping[str, Any]) -> t.Policy:
+    """A version that was adopted before: it need not name the cookies that this version of imgnom has come to need.
+
+    The files do, so that their digest differs and production asks for their approval. Raises PolicyError.
+    """
+    return _build(source_from_json(kept), is_kept=True)

@@ -21,7 +21,7 @@ from imgnom.policy.public import (
     RenderedArticle,
     RenderedParagraph,
     Segment,
-    policy_from_source,
+    earlier_policy,
     public_facts,
     render_articles,
 )
@@ -129,7 +129,7 @@ def approved_source() -> dict[str, Any] | None:
 def _is_intact(row: PolicyVersion) -> bool:
     """Whether what was kept still has its digest: a changed letter is seen."""
     try:
-        policy = policy_from_source(row.source)
+        policy = earlier_policy(row.source)
     except (PolicyError, KeyError, TypeError, ValueError):
         return False
     return policy.digest == row.digest and public_facts(policy) == row.facts
