@@ -55,17 +55,35 @@ class TooMany(Exception):
 @contextmanager
 def _counters() -> Iterator[sqlite3.Connection]:
     """The file, locked for writing from the first statement: two processes that read first would block each other."""
-    folder = Path(settings.IMGNOM.home) / "cache"
-    folder.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(folder / "limits.sqlite3", timeout=10, isolation_level=None)) as connection:
-        connection.execute("PRAGMA synchronous=OFF")
-        connection.execute("PRAGMA secure_delete=ON")
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(TABLE)
-        connection.execute(INDEX)
-        connection.execute(TURNS)
+    with closing(_open_or_begin_anew()) as connection:
         yield connection
         connection.execute("COMMIT")
+
+
+def _open_or_begin_anew() -> sqlite3.Connection:
+    """The file is not synced: after a power cut it may be no database any more, and limits begin anew with the machine."""
+    folder = Path(settings.IMGNOM.home) / "cache"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "limits.sqlite3"
+    try:
+        return _open(file)
+    except sqlite3.OperationalError:  # locked, read-only, no room
+        raise
+    except sqlite3.DatabaseError:
+        for name in (file.name, f"{file.name}-journal"):
+            (folder / name).unlink(missing_ok=True)
+        return _open(file)
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, timeout=10, isolation_level=None)
+    try:
+        for statement in ("PRAGMA synchronous=OFF", "PRAGMA secure_delete=ON", "BEGIN IMMEDIATE", TABLE, INDEX, TURNS):
+            connection.execute(statement)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _name(scope: str, key: str) -> str:

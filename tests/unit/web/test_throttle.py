@@ -229,3 +229,12 @@ def test_no_counter_can_be_used_up_by_a_stranger_against_a_member() -> None:
     assert len(calls) > 5
     assert [call for call in calls if not any(word in call[1] for word in ASKING)] == []
     assert turns == TURNS
+
+
+def test_damaged_counter_file_is_begun_anew(home: Path) -> None:
+    (home / "cache").mkdir(exist_ok=True)
+    file = home / "cache" / "limits.sqlite3"
+    file.write_bytes(b"cut off by a power failure" * 100)
+    hit("scope", "key", limit=1, per_seconds=60)
+    with pytest.raises(TooMany):
+        hit("scope", "key", limit=1, per_seconds=60)
