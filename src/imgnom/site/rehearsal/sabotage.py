@@ -80,7 +80,9 @@ SABOTAGES = {
         "a restored vault is overwritten with the copy", ("A4.2",), ("have values in the restored vault",)
     ),
     "restore-sessions": Step(
-        "the sessions of a copy are put back", ("A2.2c", "A4.2"), ("a browser of before got 200 on a restored site",)
+        "the sessions of the site before are put back",
+        ("A2.2c", "A4.2"),
+        ("a browser of before got 200 on a restored site",),
     ),
     "restore-ledger": Step("a restored ledger is cut back to the copy's", ("A4.2", "I6"), ("does not go on from",)),
     # the rest of the worker's work, and leaks

@@ -239,7 +239,7 @@ def _spoil(stage: Stage, places: Places) -> None:
         bring_back(places.newest / "vault.sqlite3", places.store("vault"), "vault_sealedvalue")
     if "restore-sessions" in stage.sabotage:
         for table in SESSIONS:
-            bring_back(stage.old_copy / "db" / "default.sqlite3", places.store("default"), table)
+            bring_back(stage.home / "db" / "default.sqlite3", places.store("default"), table)
     if "restore-ledger" in stage.sabotage:
         last = max(map(int, _rows(places.newest / "ledger.sqlite3", "SELECT size FROM ledger_checkpoint")))
         with closing(sqlite3.connect(places.store("ledger"))) as store, store:
