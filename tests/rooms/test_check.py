@@ -219,6 +219,14 @@ def overdue(now: datetime) -> None:
     Letter.objects.create(subject="l", template_id="x", starts_at=now, ends_at=now - timedelta(days=2))
 
 
+def read_by_all(_now: datetime) -> None:
+    original().chmod(0o644)
+
+
+def folder_of_group(_now: datetime) -> None:
+    original().parent.chmod(0o750)
+
+
 FAULTS: list[tuple[str, Callable[[datetime], Any], str]] = [
     ("I1", nowhere, "default: a reference of comments_comment leads nowhere"),
     ("I2", lost, "lacks its file"),
@@ -246,6 +254,8 @@ FAULTS: list[tuple[str, Callable[[datetime], Any], str]] = [
     ("I10", value_of_nobody, "of whom nothing else is here"),
     ("I10", erased_value, "are of people who were erased"),
     ("I10", overdue, "mail_queue 1"),
+    ("I11", read_by_all, "is open to others"),
+    ("I11", folder_of_group, "is open to others"),
 ]
 
 
@@ -278,7 +288,7 @@ def test_each_broken_invariant_is_named_and_alone(now: datetime, home: Path, tmp
         assert list(found) == [invariant], fault
         assert said in found[invariant], fault
     assert broken() == {}
-    assert {invariant for invariant, *_ in FAULTS} == {f"I{n}" for n in range(1, 11)}
+    assert {invariant for invariant, *_ in FAULTS} == {f"I{n}" for n in range(1, 12)}
 
 
 @pytest.mark.clause("I2")
