@@ -301,7 +301,7 @@ def test_full_line_is_told_on_the_page_and_waited_for_once(
     assert answer.content.decode().count(words) == 3
     assert len(asked) == 1
     page = browser.get("/upload").content.decode()
-    assert {"en": "one at a time for each member", "ko": "한 번에 한 장씩 차례대로"}[language] in page
+    assert {"en": "processed one at a time", "ko": "한 번에 한 장씩 순서대로"}[language] in page
 
 
 @pytest.mark.clause("A2.1")
@@ -445,7 +445,7 @@ def test_existing_homes_get_their_display_sizes_measured(client: Client, author:
 def test_use_of_storage_is_shown_in_both_languages(client: Client, author: MemberCard, path: str) -> None:
     taken(client)
     used = size_words(storage_of(author.id).used)
-    for language, words in (("en", f"Storage: {used} of 2 GB used"), ("ko", f"저장 공간: 2 GB 가운데 {used} 사용")):
+    for language, words in (("en", f"Storage: {used} of 2 GB used"), ("ko", f"저장 공간: 2 GB 중 {used} 사용")):
         page = client.get(path, headers={"accept-language": language}).content.decode()
         assert words in page
         assert page.count('<label for="storage-used">') == 1
