@@ -134,7 +134,7 @@ def _while_one_leaves(size: Size) -> list[Figure]:
     seconds, rounds = (ROUND_SECONDS, ROUNDS) if size.requests > 100 else (3, 1)
     cookies = [sign_in(member) for member in _leavers(int(rounds * seconds * 1.5) + 5, 2)]
     quiet, busy = [], []
-    with serving("imgnom.site.wsgi:application", ready="/healthz") as server:
+    with serving(ready="/healthz") as server:
         visitors = _Visitors(server.port, ["/"])
         _leave_over_http(server, cookies.pop(), "anonymise")  # whoever is the first of all finds nothing warm
         visitors.look(3)

@@ -1,5 +1,6 @@
 """The least that Django can do: thirteen bytes without middleware. Served beside the site as the floor of its pages."""
 
+import sys
 from typing import Any
 
 from django.conf import settings
@@ -22,4 +23,7 @@ def _application() -> Any:
     return get_wsgi_application()
 
 
-application = _application()
+if __name__ == "__main__":
+    from imgnom.site.server.process import main
+
+    sys.exit(main(load=_application))

@@ -141,7 +141,7 @@ def measure(size: Size) -> Section:
     seconds = SECONDS if size.requests > 100 else 4.0
     say(f"files of {', '.join(f'{len(one) / 1e6:.0f} MB' for one in _dear())}")
     figures = []
-    with serving("imgnom.site.wsgi:application", ready="/healthz") as server:
+    with serving(ready="/healthz") as server:
         _look(server, 2)
         quiet = quantile(_look(server, seconds), 0.95)
         figures.append(Figure("a gallery page while nobody sends, 95th of 100", quiet, "ms"))

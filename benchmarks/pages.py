@@ -150,10 +150,10 @@ def _few_comments_ms(size: Size) -> float:
 def _over_a_socket(size: Size, lists: list[str], ten: list[str], cookie: str) -> list[Figure]:
     """The pages that have targets, and the floor, each in a server of its own."""
     dice = random.Random(13)
-    with serving("benchmarks.floor:application", ready="/bare") as server:
+    with serving(ready="/bare", module="benchmarks.floor") as server:
         floor = server.cpu_ms_each(["/bare"] * (size.requests * 20), rounds=size.rounds)
     found = [Figure("the floor: Django, 13 bytes, no middleware", floor, "CPU ms")]
-    with serving("imgnom.site.wsgi:application", ready="/healthz") as server:
+    with serving(ready="/healthz") as server:
         for what, paths, who, limit in (
             ("gallery, a visitor", lists, "", 2.0), ("gallery, a member", lists, cookie, 3.0),
             ("picture with 10 comments, a visitor", ten, "", 3.0), ("picture with 10 comments, a member", ten, cookie, 3.0),

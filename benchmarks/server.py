@@ -1,7 +1,6 @@
 """A web server in a process of its own, and the CPU time that it spends on requests over a socket."""
 
 import http.client
-import json
 import os
 import socket
 import statistics
@@ -11,6 +10,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+
+from imgnom.site.supervisor import web_command
 
 TICKS = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 60
@@ -63,18 +64,19 @@ class Server:
     """One web process, as `imgnom serve` starts it."""
 
     def __init__(
-        self, application: str, port: int, limits: Mapping[str, object] | None = None, proxies: Sequence[str] = ()
+        self, module: str, port: int, limits: Mapping[str, object] | None = None, proxies: Sequence[str] = ()
     ) -> None:
         self.port = port
         with closing(socket.create_server(("127.0.0.1", port), backlog=1024)) as listener:
             self.process = subprocess.Popen(
-                [
-                    sys.executable, "-m", "imgnom.site.server.process", "--listen", str(listener.fileno()), "--application", application, "--limits",
-                    json.dumps(dict(limits or {})), "--trusted-proxies", *proxies,
-                ],
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "IMGNOM_BASE_URL": f"http://127.0.0.1:{port}"},
+                web_command(listener, limits or {}, proxies, module=module),
+                env=os.environ
+                | {
+                    "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+                    "IMGNOM_BASE_URL": f"http://127.0.0.1:{port}",
+                },
                 pass_fds=[listener.fileno()],
-            )  # fmt: skip
+            )
 
     def wait(self, path: str) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -120,9 +122,13 @@ class Server:
 
 @contextmanager
 def serving(
-    application: str, *, ready: str, limits: Mapping[str, object] | None = None, proxies: Sequence[str] = ()
+    *,
+    ready: str,
+    limits: Mapping[str, object] | None = None,
+    proxies: Sequence[str] = (),
+    module: str = "imgnom.site.server.process",
 ) -> Iterator[Server]:
-    server = Server(application, free_port(), limits, proxies)
+    server = Server(module, free_port(), limits, proxies)
     try:
         server.wait(ready)
         yield server

@@ -185,7 +185,7 @@ def _behind(proxy: str, picture: str, seconds: float) -> Iterator[Figure]:
     folder, port, what = CACHE / f"proxy-{proxy}", free_port(), f"behind {proxy}"
     shutil.rmtree(folder, ignore_errors=True)
     with (
-        serving("imgnom.site.wsgi:application", ready="/healthz", limits=LIMITS, proxies=["127.0.0.1/32"]) as server,
+        serving(ready="/healthz", limits=LIMITS, proxies=["127.0.0.1/32"]) as server,
         proxied(proxy, folder, site_port=server.port, port=port),
         ExitStack() as stack,
     ):
@@ -218,7 +218,7 @@ def measure(size: Size) -> Section:
     picture, cookie = _large_original(member), sign_in(member)
     seconds = SECONDS if size.requests > 100 else 6.0
     figures: list[Figure] = []
-    with serving("imgnom.site.wsgi:application", ready="/healthz", limits=LIMITS) as server:
+    with serving(ready="/healthz", limits=LIMITS) as server:
         _look(server.port, 2)
         for what, many, who in (
             ("strangers, one address", False, ""), ("strangers, many addresses", True, ""), ("members, many addresses", True, cookie),

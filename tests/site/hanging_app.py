@@ -2,9 +2,12 @@
 
 import ctypes
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+
+from imgnom.site.server.process import main
 
 LARGE_BYTES = 21 * 1024 * 1024
 
@@ -38,3 +41,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     facts = f"{os.getpid()} {environ['REQUEST_METHOD']} {path} {size}".encode()
     start_response("200 OK", [("Content-Length", str(len(facts)))])
     return [facts]
+
+
+if __name__ == "__main__":
+    sys.exit(main(load=lambda: application))

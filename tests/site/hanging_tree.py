@@ -10,7 +10,7 @@ if __name__ == "__main__":
     children = []
     listeners = [socket.socket(fileno=int(fd)) for fd in sys.argv[1:]]
     for listener in listeners:
-        command = [*web_command(listener, {}), "--application", "tests.site.hanging_app:application"]
+        command = web_command(listener, {}, module="tests.site.hanging_app")
         children.append(
             Child("web server", command, None, inherits=(listener.fileno(),), probe_host="a", has_pulse=True, pulse_seconds=2, probe_seconds=4)
         )  # fmt: skip

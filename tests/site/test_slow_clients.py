@@ -148,7 +148,7 @@ def serving(**limits: object) -> Iterator[tuple[int, int]]:
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         port = listener.getsockname()[1]
         process = subprocess.Popen(
-            [*web_command(listener, limits), "--application", "tests.site.hanging_app:application"],
+            web_command(listener, limits, module="tests.site.hanging_app"),
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT}/src"},
             pass_fds=[listener.fileno()],

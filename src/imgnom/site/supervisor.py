@@ -30,10 +30,16 @@ WEB_TRIES = 4
 START_SECONDS = 90
 
 
-def web_command(listener: socket.socket, limits: Mapping[str, object], proxies: Sequence[str] = ()) -> list[str]:
+def web_command(
+    listener: socket.socket,
+    limits: Mapping[str, object],
+    proxies: Sequence[str] = (),
+    *,
+    module: str = "imgnom.site.server.process",
+) -> list[str]:
     """One web process on a listening socket, which it inherits."""
     return [
-        sys.executable, "-m", "imgnom.site.server.process", "--listen", str(listener.fileno()), "--limits", json.dumps(limits), "--trusted-proxies", *proxies,
+        sys.executable, "-m", module, "--listen", str(listener.fileno()), "--limits", json.dumps(limits), "--trusted-proxies", *proxies,
     ]  # fmt: skip
 
 

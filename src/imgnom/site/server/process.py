@@ -6,7 +6,6 @@ ends within a few seconds of SIGTERM. Its limits come as JSON from the parent, w
 
 import argparse
 import gc
-import importlib
 import ipaddress
 import json
 import resource
@@ -35,7 +34,6 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--pulse", type=int, metavar="FD")
     parser.add_argument("--limits", type=json.loads, default={}, metavar="JSON")
     parser.add_argument("--trusted-proxies", nargs="*", default=[], metavar="NETWORK")
-    parser.add_argument("--application", default="imgnom.site.wsgi:application")
     return parser.parse_args(words)
 
 
@@ -52,9 +50,10 @@ def counted_by(trusted_proxies: Sequence[str]) -> Callable[[str], str | None]:
     return key
 
 
-def _load(name: str) -> Application:
-    module, _, attribute = name.partition(":")
-    application: Application = getattr(importlib.import_module(module), attribute)
+def _site() -> Application:
+    """Loaded late: it takes seconds, in which the process already answers signals and pulses."""
+    from imgnom.site.wsgi import application
+
     return application
 
 
@@ -70,7 +69,7 @@ def _fit_files(limits: Limits) -> Limits:
     return replace(limits, max_connections=max(16, min(limits.max_connections, soft - SPARE_FILES)))
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None, *, load: Callable[[], Application] = _site) -> int:
     args = _arguments(sys.argv[1:] if words is None else words)
     stop = threading.Event()
 
@@ -82,7 +81,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if args.pulse is not None:
         answer_pulses(args.pulse)
     limits = _fit_files(Limits(**args.limits))
-    application = _load(args.application)
+    application = load()
     probe = None if args.probe is None else socket.socket(fileno=args.probe)
     if probe is not None:
         probe.setblocking(False)
