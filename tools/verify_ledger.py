@@ -626,6 +626,8 @@ def verify_receipt(key: Key, document: Document, older: str | None) -> Answer:
         raise Broken("the receipt does not list what the ledger does not attest")
     ensure_no_fork(key, proofs, older)
     attested += (f"not attested by the ledger, only said by the site: {', '.join(unattested)}",)
+    if numbers:
+        attested += ("not attested by the ledger: that these certificates are of this leaving and of no other",)
     return Answer(f"{len(numbers)} certificates and {len(proofs.leaves)} ledger proofs hold", attested)
 
 
@@ -846,12 +848,12 @@ def verify_export(key: Key, folder: Path, older: str | None) -> Answer:
             raise Broken(f"the ledger of {old.size} entries is another one than the older checkpoint saw")
     digests = {LEAVES: hashlib.sha256(), CERTIFICATES: hashlib.sha256()}
     walk = Walk(wanted)
-    with (folder / LEAVES).open("rb") as file:
+    with open_file(folder / LEAVES) as file:
         for line in lines_of(file, LEAVES, digests[LEAVES]):
             walk.add(line)
     ensure_walk_fits(walk, wanted, max(checkpoints))
     count, waiting = 0, dict(walk.destroyed)
-    with (folder / CERTIFICATES).open("rb") as file:
+    with open_file(folder / CERTIFICATES) as file:
         for line in lines_of(file, CERTIFICATES, digests[CERTIFICATES]):
             made = read_exported_certificate(key, line, f"line {count + 1} of {CERTIFICATES}")
             leaf = waiting.pop(made.number, None)
@@ -871,10 +873,15 @@ def verify_export(key: Key, folder: Path, older: str | None) -> Answer:
 # ── the command ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_file(place: Path, most: int) -> bytes:
+def open_file(place: Path) -> BinaryIO:
+    """A pipe or device in its place would be read for ever."""
     if not place.is_file():
         raise Broken(f"{place.name} is not a file")
-    with place.open("rb") as file:
+    return place.open("rb")
+
+
+def read_file(place: Path, most: int) -> bytes:
+    with open_file(place) as file:
         raw = file.read(most + 1)
     if len(raw) > most:
         raise Broken(f"{place.name} is larger than {most} bytes")

@@ -219,6 +219,25 @@ def test_certificate_beside_an_unrelated_entry_is_refused(site: Site) -> None:
 
 
 @pytest.mark.clause("A0.1")
+def test_anothers_certificate_on_a_receipt_is_not_called_attested(site: Site) -> None:
+    """No entry joins a destruction to who left, so the site's key can show a genuine certificate of somebody else."""
+    unattested = "not attested by the ledger: that these certificates are of this leaving and of no other"
+    own, other = json.loads(site.receipt), json.loads(site.other)
+    one = other["certificates"][0]
+    proofs = [proof for proof in own["ledger"] if proof["leaf"]["act"] == "withdraw"]
+    if other["ledger"][0]["checkpoint"] == own["ledger"][0]["checkpoint"]:
+        numbers = {found["certificate"]["certificate"] for found in other["certificates"]}
+        proofs += [p for p in other["ledger"] if p["leaf"]["detail"].get("certificate") in numbers]
+        shown = outsider.verify_document(
+            site.key, site.signed_again(own | {"certificates": other["certificates"], "ledger": proofs}), None
+        ).attested
+        assert any(one["certificate"]["certificate"] in line for line in shown)
+        assert unattested in shown
+    assert unattested in outsider.verify_document(site.key, site.receipt, None).attested
+    assert unattested not in outsider.verify_document(site.key, site.certificate, None).attested
+
+
+@pytest.mark.clause("A0.1")
 def test_two_roots_in_one_document_are_refused(site: Site) -> None:
     document = json.loads(site.receipt)
     size = document["ledger"][0]["size"]
@@ -322,6 +341,13 @@ def test_no_changed_export_verifies(site: Site, tmp_path: Path) -> None:
             refused(lambda folder, name=name, changed=changed: (folder / name).write_bytes(changed))
         for put in (b"\n", b" ", b"\r"):
             refused(lambda folder, name=name, raw=raw, put=put: (folder / name).write_bytes(raw + put))
+        for put_there in (Path.mkdir, os.mkfifo):
+
+            def replace(folder: Path, name: str = name, put_there: Callable[[Path], object] = put_there) -> None:
+                (folder / name).unlink()
+                put_there(folder / name)
+
+            assert refused(replace) == f"{name} is not a file"
     assert "no part of one" in refused(lambda folder: (folder / "more.txt").write_text("x"))
 
     notes = (site.export / "checkpoints.txt").read_text(encoding="utf-8")
