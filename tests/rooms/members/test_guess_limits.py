@@ -107,7 +107,15 @@ def test_known_browser_cookie_is_bound_bounded_and_not_forgeable(home: Path, now
         guess(next(networks))
     number, day, proof = cookie.value.split("-")
     later = f"{number}-20990101-{proof}"
-    for value in (other.cookies[DEVICE].value, later, f"{number[:-1]}0-{day}-{proof}", "x" * 5000, "é-1-2", "--", ""):
+    for value in (
+        other.cookies[DEVICE].value,
+        later,
+        f"{number[:-1]}{int(number[-1], 16) ^ 1:x}-{day}-{proof}",
+        "x" * 5000,
+        "é-1-2",
+        "--",
+        "",
+    ):
         stranger = Client()
         stranger.cookies[DEVICE] = value
         assert sign_in(stranger).status_code == 429, value
