@@ -24,6 +24,27 @@ def test_reserved_nickname_is_refused_at_signup_and_change(home: Path, now: date
         assert (answer.status_code, list(answer.context["form"].errors)) == (422, ["nickname"]), name
 
 
+@pytest.mark.clause("A1.1")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "탈퇴한 이용자", "탈퇴 멤버", "삭제된 이용자", "알 수 없는 이용자", "떠난 사용자", "이전 회원", "former account", "Departed User", "Closed Account",
+        "adm!n", "Manager", "Site Management", "管理员", "Модератор", "모더레이터 アドミン", "스테프", "관리쟈",
+    ],
+)  # fmt: skip
+def test_further_names_of_staff_and_former_members_are_refused(home: Path, name: str) -> None:
+    answer = Client().post("/signup", FIELDS | {"nickname": name})
+    assert (answer.status_code, list(answer.context["form"].errors)) == (422, ["nickname"])
+
+
+@pytest.mark.clause("A1.1")
+@pytest.mark.parametrize(
+    "name", ["Unknown Pleasures", "은영자", "윤영자", "떠나는 사람", "R!chard", "완전회원", "이용자의 하루"]
+)
+def test_ordinary_names_near_reserved_ones_are_taken(home: Path, name: str) -> None:
+    assert Client().post("/signup", FIELDS | {"nickname": name}).status_code == 303
+
+
 @pytest.mark.clause("A7.1")
 def test_member_with_a_nickname_reserved_later_keeps_it(home: Path, now: datetime) -> None:
     client = join(home, now)

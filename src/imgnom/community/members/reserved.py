@@ -9,6 +9,7 @@ whoever has such a nickname already keeps it.
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import product
 
 from imgnom.community.members.lookalike import has_loose_jamo, jamo, letters_of, stroke, syllables_of, words_of
 from imgnom.custody.in_force import policy_in_force
@@ -19,20 +20,33 @@ SPEAKING = (
     "게시물담당", "게시판담당", "모더레이터", "어드민", "오퍼레이터",
     "탈퇴한회원", "탈퇴회원", "탈퇴한사용자", "탈퇴사용자", "탈퇴한유저", "탈퇴유저", "탈퇴한계정", "탈퇴계정", "삭제된회원", "삭제된사용자", "삭제된계정", "떠난회원", "알수없는사용자", "알수없는회원",
     "withdrawnmember", "formermember", "deletedmember", "deleteduser", "deletedaccount", "removeduser", "removedmember", "withdrawnuser", "unknownuser", "unknownmember",
-    "formeruser", "memberwholeft", "somebodywholeft", "someonewholeft", "管理者", "管理人", "管理員", "運營者", "運営者",
+    "formeruser", "memberwholeft", "somebodywholeft", "someonewholeft", "管理者", "管理人", "管理員", "管理员", "運營者", "運営者", "运营者", "админ", "модератор", "アドミン", "モデレーター",
+    "운영쟈", "관리쟈", "에드민", "애드민",
 )  # fmt: skip
+# Each with each: what a site calls somebody who left. The legal term 이용자 is among them.
+_GONE_KO = ("탈퇴한", "탈퇴", "탈퇴된", "탈퇴처리된", "삭제된", "삭제", "떠난", "나간", "알수없는", "존재하지않는")
+_PEOPLE_KO = ("회원", "사용자", "이용자", "유저", "멤버", "계정", "작성자")
+_GONE_EN = ("withdrawn", "former", "deleted", "removed", "unknown", "departed", "resigned", "closed", "deactivated")
+_PEOPLE_EN = ("member", "user", "account")
+SPEAKING += tuple(
+    gone + person
+    for gone, person in (*product(_GONE_KO, _PEOPLE_KO), *product(_GONE_EN, _PEOPLE_EN))
+    if gone + person not in SPEAKING
+)
 WORDS = (
     "officer", "system", "root", "staff", "support", "operator", "operators", "official", "privacy", "security", "helpdesk", "auditor", "guardian",
     "notice", "notices", "announcement", "announcements", "moderation", "mod", "mods", "sysop", "superuser", "anonymous", "anonymised", "dpo", "customerservice",
-    "dataprotection", "deleted", "removed", "withdrawn", "leftmember", "pastmember", "noreply", "abuse", "hostmaster", "trustandsafety", "exmember", "exuser", "nouser",
+    "dataprotection", "deleted", "removed", "withdrawn", "leftmember", "pastmember", "manager", "management", "siteowner", "noreply", "abuse", "hostmaster", "trustandsafety", "exmember", "exuser", "nouser",
     "시스템", "공지", "공지사항", "알림", "공식", "오피셜", "스태프", "스탭", "운영", "관리", "담당자", "매니저", "감사자", "감사관", "감사인", "보호자", "안내", "익명", "익명회원", "익명사용자", "익명의회원",
-    "탈퇴자", "탈퇴", "탈퇴함", "삭제됨", "알수없음", "스텝", "보안", "보안팀", "지원팀", "기술지원", "지원센터", "신고센터", "상담원", "서포트", "헬프데스크", "시솝",
+    "탈퇴자", "탈퇴", "탈퇴함", "삭제됨", "알수없음", "스텝", "스탶", "스테프", "이전회원", "전회원", "옛회원", "보안", "보안팀", "지원팀", "기술지원", "지원센터", "신고센터", "상담원", "서포트", "헬프데스크", "시솝",
 )  # fmt: skip
 AFFIXES = (
     "the", "site", "team", "real", "true", "help", "desk", "service", "center", "centre", "account", "user", "member", "manager", "kr", "korea", "bot", "mr", "ms",
     "chief", "head", "main",
     "님", "씨", "팀", "팀장", "실", "봇", "계정", "담당", "담당자", "센터", "사이트", "총괄", "대표", "진짜", "회원", "사용자", "사항",
 )  # fmt: skip
+# Signs that are read as letters between letters.
+_SIGNS = str.maketrans("!€£", "iel")
 # Ordinary words in which a speaking one is only letters.
 ORDINARY = ("badminton",)
 _HANGUL = re.compile("[가-힣]")
@@ -74,7 +88,8 @@ def _reserved(labels: tuple[str, ...]) -> _Reserved:
 def reserved_word_in(name: str) -> str | None:
     """The word by which a name seems to speak for the site; None for an ordinary name."""
     reserved = _reserved(_labels())
-    wholes = list(dict.fromkeys((stroke(name), stroke(letters_of(name)))))
+    read = name.translate(_SIGNS)
+    wholes = list(dict.fromkeys((stroke(name), stroke(letters_of(name)), stroke(letters_of(read)))))
     for whole in wholes:
         found = _speaking_in(whole, name, reserved)
         if found:
