@@ -43,6 +43,7 @@ from imgnom.custody.vault.public import seal_value
 from imgnom.custody.vault.reveal import reveal
 from imgnom.custody.vault.values import new_subject
 from imgnom.policy.public import SYSTEM
+from imgnom.site.cli import main
 from imgnom.site.doctor import examine
 from imgnom.site.invariants import check_invariants
 
@@ -204,6 +205,24 @@ def test_no_two_files_of_the_keyring_can_change_places(now: datetime) -> None:
         for name in names:
             keyring.path_of(name).write_bytes(contents[name])
     check_keyring()
+
+
+def test_a_deleted_fingerprint_of_a_keyring_file_is_named() -> None:
+    for name in keyring.LASTING:
+        kept = KeyringMark.objects.get(name=name)
+        kept.delete()
+        with pytest.raises(KeyringWrong, match=f"fingerprint of {name}.key"):
+            check_keyring()
+        KeyringMark.objects.create(name=name, fingerprint=kept.fingerprint)
+    check_keyring()
+
+
+def test_keys_status_fails_and_names_a_moved_row(now: datetime, capsys: pytest.CaptureFixture[str]) -> None:
+    key_id = create_key(owner="one", klass="file", now=now)
+    assert main(["keys", "status"]) == 0
+    DataKey.objects.filter(pk=key_id).update(owner="other")
+    assert main(["keys", "status"]) == 1
+    assert key_id in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("_ring_as_it_was")

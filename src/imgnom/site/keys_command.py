@@ -62,7 +62,7 @@ def _give_up(folder: Path, words: str) -> NoReturn:
 
 
 def keys_command(args: argparse.Namespace) -> int:
-    from imgnom.custody.keys.public import keys_status, turn_epoch
+    from imgnom.custody.keys.public import KeysError, check_keyring, ensure_all_open, keys_status, turn_epoch
     from imgnom.site.clock import now
 
     if args.act == "turn":
@@ -73,4 +73,10 @@ def keys_command(args: argparse.Namespace) -> int:
         if args.json
         else "\n".join(f"{k}: {v}" for k, v in status.items())
     )
+    try:
+        check_keyring()
+        ensure_all_open()
+    except KeysError as error:
+        print(f"imgnom: {error}", file=sys.stderr)
+        return 1
     return 0

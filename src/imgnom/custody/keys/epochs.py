@@ -112,12 +112,17 @@ def unnamed_files() -> list[str]:
 def check_keyring() -> None:
     """Every file that is needed is there, is ours and is for our eyes only. Raises KeyringMissing, KeyringWrong."""
     keyring.ensure_private()
-    for mark in KeyringMark.objects.all():
-        if hazmat.fingerprint(keyring.read_key(mark.name)) != mark.fingerprint:
-            raise KeyringWrong(f"{mark.name}.key of the keyring belongs to another site or was swapped.")
+    marks = dict(KeyringMark.objects.values_list("name", "fingerprint"))
+    for name, fingerprint in marks.items():
+        if hazmat.fingerprint(keyring.read_key(name)) != fingerprint:
+            raise KeyringWrong(f"{name}.key of the keyring belongs to another site or was swapped.")
     known = _known_epochs()
     if not known:
         raise KeyringMissing("The key store knows no epoch yet. `imgnom keys init` makes the keyring of a new site.")
+    # Marks are written together with the first epoch: one that is gone was deleted, and its file could be any.
+    for name in keyring.LASTING:
+        if name not in marks:
+            raise KeyringWrong(f"The key store lost the fingerprint of {name}.key: its row was deleted.")
     try:
         for number, fingerprint in known:
             _check_kek(number, fingerprint)
