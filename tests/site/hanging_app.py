@@ -25,6 +25,11 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         time.sleep(3600)
     if path == "/slow":
         time.sleep(0.5)
+    if path == "/exit":
+        sys.exit(3)
+    if path == "/none":
+        start_response("204 No Content", [("Content-Length", "0")])
+        return []
     if path == "/large":
         start_response("200 OK", [("Content-Length", str(LARGE_BYTES))])
         return _large()

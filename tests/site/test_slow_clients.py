@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 from tests.live import Site, running
 
+from imgnom.site.server.body import Body, Budget
 from imgnom.site.supervisor import web_command
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -207,8 +209,11 @@ CASES = (
     (b"GET /1 HTTP/1.0\r\n\r\n", b"GET /1 0"),
     (b"GET http://A/x?y HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", b"GET /x 0"),
     (b"POST /upload HTTP/1.1\r\nHost: a\r\nX-Member: m\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc", b"POST /upload 3"),
+    (b"GET /x HTTP/1.1\r\nHost: a \t\r\nContent-Length:  3 \r\nConnection: close \r\n\r\nabc", b"GET /x 3"),
 )  # fmt: skip
 REFUSED = (
+    b"GET / RTSP/1.0\r\nHost: a\r\n\r\n", b"SOURCE / ICE/1.0\r\nHost: a\r\n\r\n", b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /  HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"6\r\nabcdef\r\n" * 20_000 + b"0\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\nabcd", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
@@ -239,6 +244,58 @@ def test_ambiguous_requests_get_one_refusal_and_no_second_answer(alone: tuple[in
     answer = ask(alone[0], request_bytes + b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
     assert answer[9:10] in b"45", answer
     assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_requests_sent_ahead_are_all_answered_after_a_half_close(alone: tuple[int, int]) -> None:
+    port, _ = alone
+    with connect(port) as line:
+        line.sendall(b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n" * 400)
+        line.shutdown(socket.SHUT_WR)
+        answer = b""
+        while part := line.recv(65536):
+            answer += part
+    assert answer.count(b"GET /1 0") == 400
+
+
+def test_a_client_that_sends_requests_ahead_is_not_read_ahead(alone: tuple[int, int]) -> None:
+    port, pid = alone
+    before, ahead, sent = memory_kib(pid), b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n" * 2000, 0
+    until = time.monotonic() + 2
+    with connect(port) as line:
+        line.setblocking(False)
+        while time.monotonic() < until:
+            readable, writable, _ = select.select([line], [line], [], 0.1)
+            if readable:
+                line.recv(1024 * 1024)
+            if writable:
+                sent += line.send(ahead[sent % len(ahead) :])
+        assert memory_kib(pid) - before < 8 * 1024
+
+
+def test_an_application_that_exits_takes_no_thread_with_it(alone: tuple[int, int]) -> None:
+    port, _ = alone
+    for _ in range(6):  # there are four threads
+        assert page(port, "/exit").startswith(b"HTTP/1.1 500 ")
+    assert page(port).endswith(b" 0")
+
+
+def test_an_answer_without_content_names_no_length(alone: tuple[int, int]) -> None:
+    port, _ = alone
+    assert b"content-length" not in page(port, "/none").lower()
+
+
+def test_small_pieces_of_a_body_are_kept_together() -> None:
+    body = Body(1_000_000, budget=Budget(2_000_000, each=2_000_000), key="a", most=2_000_000)
+    tracemalloc.start()
+    try:
+        for _ in range(250_000):
+            body.receive(bytes(4))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2_000_000
+    assert body.is_complete
+    assert body.stream().read() == bytes(1_000_000)
 
 
 def test_headers_that_two_readers_would_name_alike_are_dropped(alone: tuple[int, int]) -> None:

@@ -56,13 +56,30 @@ class Answer:
 
         body = application(head.environ, start_response)
         self._close: Callable[[], None] | None = getattr(body, "close", None)
-        status, headers = told[-1]
+        self._chunks: Iterator[bytes] | None = None
+        try:
+            self._begin(body, head, *told[-1], may_keep_alive=may_keep_alive)
+        except BaseException:
+            self.finish()
+            raise
+
+    def _begin(
+        self,
+        body: Iterable[bytes],
+        head: Head,
+        status: str,
+        headers: list[tuple[str, str]],
+        *,
+        may_keep_alive: Callable[[], bool],
+    ) -> None:
         has_body = not head.is_head and status[:3] not in ("204", "304")
         self._left: int | None = None
         lines = [f"HTTP/1.1 {status}\r\n"]
         for name, value in headers:
             if name.lower() == "content-length":
                 self._left = int(value)
+                if status[:3] == "204":
+                    continue
             lines.append(f"{name}: {value}\r\n")
         self._is_chunked = has_body and self._left is None and head.version == "1.1"
         self.keeps_alive = (
@@ -75,8 +92,9 @@ class Answer:
         elif head.version == "1.0":
             lines.append("Connection: keep-alive\r\n")
         self.start = "".join(lines).encode("latin-1") + _date_line() + b"\r\n"
-        self._chunks: Iterator[bytes] | None = iter(body) if has_body else None
-        if self._chunks is None:
+        if has_body:
+            self._chunks = iter(body)
+        else:
             self.finish()
 
     def take(self) -> bytes | None:

@@ -22,7 +22,7 @@ from imgnom.site.server.answer import Answer, Application, plain
 from imgnom.site.server.body import Body, Budget
 from imgnom.site.server.connection import TURN_BYTES, WAITING, Connection, Phase
 from imgnom.site.server.head import Environ, Head, Refused, read_head
-from imgnom.site.server.limits import MAX_FORM_BYTES, Limits
+from imgnom.site.server.limits import MAX_FORM_BYTES, MAX_HEAD_BYTES, Limits
 from imgnom.site.server.poller import new_poller
 
 log = logging.getLogger("imgnom.server")
@@ -174,15 +174,17 @@ class Engine:
             time.sleep(WATCH_SECONDS)
             at = time.monotonic()
             for connection in list(self._connections.values()):
-                if (
-                    connection.phase in WAITING
-                    and not connection.is_expired
-                    and connection.is_too_slow(at, self._limits)
-                ):
-                    connection.expire()
+                try:
+                    self._look_at(connection, at)
+                except Exception as error:  # noqa: BLE001 - without a watcher slow clients would stay for ever
+                    log.error("a connection was not looked at: %s", type(error).__name__)  # noqa: TRY400 - as below
             with self._lock:
                 if not self._connections:
                     self._has_clients.clear()
+
+    def _look_at(self, connection: Connection, at: float) -> None:
+        if connection.phase in WAITING and not connection.is_expired and connection.is_too_slow(at, self._limits):
+            connection.expire()
 
     def _serve(self) -> None:
         listener, urgent = self._listener.fileno(), self._urgent.fileno()
@@ -193,7 +195,10 @@ class Engine:
             if fd is None or fd == urgent:
                 continue
             if fd == listener:
-                self._accept()
+                try:
+                    self._accept()
+                except Exception as error:  # noqa: BLE001 - as below
+                    log.error("a connection was not taken: %s", type(error).__name__)  # noqa: TRY400 - as below
             elif self._probe is not None and fd == self._probe.fd:
                 self._turn(self._probe)
             elif (connection := self._connections.get(fd)) is not None:
@@ -202,13 +207,10 @@ class Engine:
     # ---- who may come ----
 
     def _accept(self) -> None:
+        if self._stopping:
+            return
         try:
-            for _ in range(ACCEPTS_A_TURN):
-                if self._stopping:
-                    return
-                line, peer = self._listener.accept()
-                line.setblocking(False)
-                self._take(line, peer)
+            self._accept_some()
         except BlockingIOError:
             pass
         except OSError as error:
@@ -216,7 +218,14 @@ class Engine:
                 log.warning("no more connections can be taken: %s", errno.errorcode[error.errno])
                 self._make_way()
                 time.sleep(0.1)
-        self._poller.watch(self._listener.fileno())
+        finally:
+            self._poller.watch(self._listener.fileno())
+
+    def _accept_some(self) -> None:
+        for _ in range(ACCEPTS_A_TURN):
+            line, peer = self._listener.accept()
+            line.setblocking(False)
+            self._take(line, peer)
 
     def _take(self, line: socket.socket, peer: tuple[str, int]) -> None:
         key = self._address_key(peer[0])
@@ -234,7 +243,11 @@ class Engine:
                 self._by_address[key] += 1
             self._connections[connection.fd] = connection
         self._has_clients.set()
-        self._poller.watch(connection.fd, again=False)
+        try:
+            self._poller.watch(connection.fd, again=False)
+        except OSError:
+            self._close(connection, drop=True)
+            raise
 
     def _make_way(self) -> bool:
         """The one that has kept quiet the longest goes; nobody who sends or receives does."""
@@ -270,7 +283,7 @@ class Engine:
             self._advance(connection)
         except OSError:  # the client is gone
             self._close(connection, drop=True)
-        except Exception as error:  # noqa: BLE001 - one client must not end a thread
+        except BaseException as error:  # noqa: BLE001 - one client must not end a thread, nor may an application that exits
             log.error("a connection failed: %s", type(error).__name__)  # noqa: TRY400 - a traceback may carry values
             self._close(connection, drop=True)
 
@@ -294,11 +307,12 @@ class Engine:
                 return
 
     def _read_head(self, connection: Connection) -> None:
-        data = connection.read(READ_BYTES)
-        if data == b"":
+        # A client that sends many requests ahead is read no further than they are answered.
+        data = connection.read(READ_BYTES) if len(connection.buffer) < MAX_HEAD_BYTES else None
+        if data == b"" and b"\r\n\r\n" not in connection.buffer:
             self._close(connection, drop=False)
             return
-        if data is not None:
+        if data:
             if connection.phase is Phase.IDLE:
                 connection.enter(Phase.HEAD)
             connection.buffer += data
@@ -420,7 +434,7 @@ class Engine:
                 self._go_on(connection)
         except OSError:
             self._close(connection, drop=True)
-        except Exception as error:  # noqa: BLE001 - as above
+        except BaseException as error:  # noqa: BLE001 - as above
             log.error("a connection failed: %s", type(error).__name__)  # noqa: TRY400 - a traceback may carry values
             self._close(connection, drop=True)
 
@@ -443,7 +457,7 @@ class Engine:
             application = _say_that_uploads_hang
         try:
             return Answer(application, head, may_keep_alive=lambda: may_keep_alive and not self._stopping)
-        except Exception as error:  # noqa: BLE001 - the application answers its own errors; this one came from around it
+        except BaseException as error:  # noqa: BLE001 - the application answers its own errors; this one came from around it
             log.error("a request failed: %s", type(error).__name__)  # noqa: TRY400 - a traceback may carry values
             self._refuse(connection, 500)
             return None

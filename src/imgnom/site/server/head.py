@@ -1,5 +1,6 @@
 """The head of a request, read strictly: what two readers could read differently is refused."""
 
+import re
 import sys
 from functools import lru_cache
 from typing import Any
@@ -11,6 +12,8 @@ type Environ = dict[str, Any]
 # A second one of these would be joined or dropped by one reader and believed by the other.
 _ONCE = frozenset({"HTTP_HOST", "CONTENT_TYPE", "CONTENT_LENGTH", "HTTP_AUTHORIZATION", "HTTP_TRANSFER_ENCODING"})
 _MAX_LENGTH_DIGITS = 15
+# The parser also takes other protocols' names and more than one blank.
+_REQUEST_LINE = re.compile(rb"[A-Z-]+ [!-~]+ HTTP/[0-9]\.[0-9]\r\n")
 
 
 class Refused(Exception):
@@ -80,6 +83,8 @@ def _path_and_query(target: bytes, host: str) -> tuple[str, str]:
 
 def read_head(raw: bytes) -> Head:
     """`raw` ends with the empty line. Raises Refused."""
+    if not _REQUEST_LINE.match(raw):
+        raise Refused(400)
     lines = _Lines()
     parser = httptools.HttpRequestParser(lines)
     is_upgrade = False
@@ -108,7 +113,7 @@ def read_head(raw: bytes) -> Head:
         key = _key_of(name)
         if not key:
             continue
-        text = value.decode("latin-1")
+        text = value.rstrip(b" \t").decode("latin-1")
         if key in environ:
             if key in _ONCE:
                 raise Refused(400)

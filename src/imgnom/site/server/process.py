@@ -97,6 +97,8 @@ def main(words: Sequence[str] | None = None, *, load: Callable[[], Application] 
     engine.start()
     stop.wait()
     engine.stop()
+    for name in (signal.SIGTERM, signal.SIGINT):  # again, while the interpreter ends: it would count as a crash
+        signal.signal(name, signal.SIG_IGN)
     return 0
 
 
