@@ -218,6 +218,22 @@ def test_check_names_an_edited_certificate() -> None:
     assert f"ledger_certificate, row {row.number}" in said["I6"]
 
 
+@pytest.mark.usefixtures("_full")
+def test_text_that_is_no_time_does_not_hide_an_open_intent() -> None:
+    if connections["ledger"].vendor != "sqlite":
+        pytest.skip("only SQLite keeps text in a column of times")
+    open_row = Intent.objects.first()
+    assert open_row is not None
+    update_sealed(open_row, done_at=None)
+    assert verify_ledger().ok
+    for text in ("", "x"):
+        with connections["ledger"].cursor() as cursor:
+            cursor.execute("UPDATE ledger_intent SET done_at = %s WHERE id = %s", [text, open_row.pk])
+        problem = verify_ledger().problem
+        assert "ledger_intent" in problem
+        assert open_row.intent_id in problem
+
+
 def test_rows_of_an_earlier_version_are_sealed_once(now: datetime) -> None:
     """What 0002 does to rows that are there; a row without a seal that comes later is nobody's."""
     issue_certificate(

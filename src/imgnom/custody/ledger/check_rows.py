@@ -160,6 +160,11 @@ def _intents() -> None:
                 acts.get(row.intent_id), "intend_destruction", what=row.what, keys=keys, clause=row.clause, time=_seconds(row.made_at)
             ):  # fmt: skip
                 raise _broken(row, row.intent_id, "it does not say what its entry in the ledger says")
+    # SQLite keeps any text in a column of times: it reads as none, and yet the row is looked over as one that is done.
+    done = Intent.objects.filter(done_at__isnull=False).order_by("pk").values_list("intent_id", "done_at")
+    for intent_id, done_at in done.iterator(chunk_size=AT_ONCE):
+        if done_at is None:
+            raise LedgerBroken(f"{_table(Intent)}, row {intent_id}: done_at holds no time")
 
 
 # ── receipts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
