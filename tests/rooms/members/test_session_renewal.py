@@ -109,6 +109,18 @@ def test_signing_in_again_ends_the_session_before_it(home: Path, now: datetime) 
     assert MemberSession.objects.count() == 1
 
 
+@pytest.mark.clause("A2.2c")
+def test_half_sign_in_ends_the_session_before_it(now: datetime) -> None:
+    made = create_staff(login="the-officer", role="officer", now=now)
+    login, client = {"login": made.login, "password": made.password}, Client()
+    client.post("/login", login)
+    client.post("/login/second-factor", {"code": pyotp.TOTP(made.totp_secret).now()})
+    before = _copy(client)
+    assert MemberSession.objects.count() == 1
+    assert client.post("/login", login)["Location"] == "/login/second-factor"
+    assert (MemberSession.objects.count(), _is_signed_in(before), _is_signed_in(client)) == (0, False, False)
+
+
 @pytest.mark.clause("A2.2a")
 def test_password_change_always_asks_for_the_current_password(home: Path, now: datetime) -> None:
     client = join(home, now)

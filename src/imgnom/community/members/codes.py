@@ -2,8 +2,8 @@
 
 A code is a keyed digest of the token that one browser's session holds, so a dump of the stores opens nothing and a
 code works only where it was asked for. Six digits as a rule. Somebody may ask for code after code to guess one of
-them: once many were asked for on one day, the next ones are twice as long, and nobody has to be locked out. Of one
-account at most 5 × 5 of a million numbers can be tried a day, from any number of networks.
+them: once many were asked for on one day, the next ones are twice as long, and nobody has to be locked out. By an
+ID, and as often by an address, at most 5 × 5 of a million numbers can be tried a day, from any number of networks.
 """
 
 import hmac

@@ -190,8 +190,11 @@ def sign_in(request: Request, member: Member) -> None:
 
 
 def begin_second_factor(request: Request, member: Member, *, target: str) -> None:
-    """The password was right; nobody is signed in yet. Also here the session gets a new id."""
+    """The password was right; nobody is signed in yet. Also here the session gets a new id, and one from before ends."""
+    before = request.session.get("sid", "")
     request.session.flush()
+    if before:
+        end_session_of(before)
     request.session[HALF_LOGIN] = {
         "member": member.pk,
         "epoch": member.session_epoch,
