@@ -14,7 +14,7 @@ from itertools import product
 from imgnom.community.members.lookalike import has_loose_jamo, jamo, letters_of, stroke, syllables_of, words_of
 from imgnom.custody.in_force import policy_in_force
 
-SPEAKING = (
+SPEAKING: tuple[str, ...] = (
     "admin", "imgnom", "moderator", "webmaster", "postmaster", "privacyofficer",
     "운영자", "운영진", "운영팀", "운영실", "운영주체", "운영위원", "운영담당", "관리자", "관리팀", "관리인", "책임자", "고객센터", "고객지원", "개인정보", "법정대리인",
     "게시물담당", "게시판담당", "모더레이터", "어드민", "오퍼레이터",
