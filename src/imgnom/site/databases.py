@@ -24,7 +24,9 @@ from imgnom.site.environment import STORES, Environment, EnvironmentError_, vari
 
 # Stores whose acknowledged writes must survive a power cut; the others may lose the last moments.
 FULL_SYNC = ("vault", "archive", "keys", "ledger")
-POOL_SIZE = 6
+# A web process has four threads for pages, one that writes visits, and some for uploads, of which two or three work and
+# the others wait for their turn without a connection.
+POOL_SIZE = 8
 CONNECT_SECONDS = "5"
 POOL_WAIT_SECONDS = 4.0
 # A machine that vanished without a word is given up within ten seconds of a question, and within twenty of silence: the
