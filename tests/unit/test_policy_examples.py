@@ -23,14 +23,24 @@ def test_every_bundled_contact_is_example(name: str) -> None:
 @pytest.mark.parametrize(
     "address",
     ["a@example.com", "a@EXAMPLE.org", "a@mail.example.net", "a@site.example", "a@b.test", "a@b.invalid", "a@localhost", "a@x.localhost",
-     "a@example.co.kr", "a@example.com.", "a@127.0.0.1", "changeme@gmail.com", "@gmail.com", "nobody"],
+     "a@example.co.kr", "a@example.com.", "a@127.0.0.1", "changeme@gmail.com", "@gmail.com", "nobody",
+     "a@[127.0.0.1]", "a@mailhost", "a@example.com, b@moonlight.kr", "Privacy <a@example.com>", "b@moonlight.kr;a@x.test"],
 )  # fmt: skip
 def test_reserved_addresses_are_examples(address: str) -> None:
     assert is_example_address(address)
 
 
 @pytest.mark.parametrize(
-    "address", ["privacy@moonlight.kr", "admin@exampleton.com", "test@naver.com", "a@testing.org", "invalid@gmail.com"]
+    "address",
+    [
+        "privacy@moonlight.kr",
+        "Privacy <a@moonlight.kr>",
+        "a@moonlight.kr, b@moonlight.kr",
+        "admin@exampleton.com",
+        "test@naver.com",
+        "a@testing.org",
+        "invalid@gmail.com",
+    ],
 )
 def test_addresses_that_somebody_may_own_are_not_examples(address: str) -> None:
     assert not is_example_address(address)
@@ -42,6 +52,8 @@ def test_addresses_that_somebody_may_own_are_not_examples(address: str) -> None:
         "관리자",
         " Administrator ",
         "홍길동",
+        "홍 길동",
+        "JohnDoe",
         "JOHN  DOE",
         "<이름>",
         "[회사명]",
@@ -57,7 +69,17 @@ def test_names_of_nobody_are_examples(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["김관리", "달빛사진관", "Todor Todorov", "Exampleton Ltd", "개인정보보호팀", "Namé", "관리자 김달빛"]
+    "name",
+    [
+        "김관리",
+        "달빛사진관",
+        "Todor Todorov",
+        "Exampleton Ltd",
+        "개인정보보호팀",
+        "Namé",
+        "관리자 김달빛",
+        "관리자(김달빛)",
+    ],
 )
 def test_names_of_people_and_departments_are_not_examples(name: str) -> None:
     assert not is_example_name(name)

@@ -19,6 +19,9 @@ NAMES = (
     "아무개", "김아무개", "이름", "성명", "예시", "회사명", "john doe", "jane doe", "name", "your name", "full name", "company",
     "your company", "company name", "changeme", "change me", "todo", "tbd", "none", "n/a", "미정", "없음", "xxx",
 )  # fmt: skip
+_NAMES_UNSPACED = frozenset(name.replace(" ", "") for name in NAMES)
+# Several may stand in one text, each with a name before it.
+MAILBOX = re.compile(r"([^\s,;<>()@]{0,64})@([^\s,;<>()@]{0,255})")
 PLACEHOLDER = re.compile(
     r"\bexample\b|예시|예제|change ?me\b|\byour (?:name|company)|\btodo\b|lorem ipsum|\bplaceholder\b|<[^>]*>|\{\{|\[[^\]]*\]|^\W*$|^(.)\1+$"
 )
@@ -40,15 +43,21 @@ def is_example_host(host: str) -> bool:
 
 
 def is_example_address(address: str) -> bool:
-    """True for a mailbox that nobody can own, or at a bare IP address or machine name of this machine."""
-    local, _, domain = address[:MAX_LENGTH].rpartition("@")
-    is_number = domain.replace(".", "").isdigit()
-    return not local or is_number or is_example_host(domain) or _plain(local) in ("changeme", "your-name", "yourname")
+    """True where no mailbox is told, or one that nobody can own, or one at a bare IP address or machine name."""
+    mailboxes = MAILBOX.findall(address[:MAX_LENGTH])
+    return not mailboxes or any(_is_nobodys(local, domain) for local, domain in mailboxes)
+
+
+def _is_nobodys(local: str, domain: str) -> bool:
+    is_number = domain.startswith("[") or domain.replace(".", "").isdigit()
+    is_machine = "." not in domain.rstrip(".")
+    is_nobody = not local or _plain(local) in ("changeme", "your-name", "yourname")
+    return is_nobody or is_number or is_machine or is_example_host(domain)
 
 
 def is_example_name(name: str) -> bool:
     plain = _plain(name)
-    return plain in NAMES or bool(PLACEHOLDER.search(plain))
+    return plain.replace(" ", "") in _NAMES_UNSPACED or bool(PLACEHOLDER.search(plain))
 
 
 def is_example_number(text: str) -> bool:
