@@ -25,6 +25,9 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         time.sleep(3600)
     if path == "/slow":
         time.sleep(0.5)
+    if path == "/page":
+        start_response("200 OK", [("Content-Length", "12000")])
+        return [b"x" * 12_000]
     if path == "/exit":
         sys.exit(3)
     if path == "/none":

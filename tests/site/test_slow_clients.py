@@ -272,6 +272,22 @@ def test_a_client_that_sends_requests_ahead_is_not_read_ahead(alone: tuple[int, 
         assert memory_kib(pid) - before < 8 * 1024
 
 
+def test_a_client_that_sends_ahead_and_reads_nothing_is_closed(alone: tuple[int, int]) -> None:
+    port, _ = alone
+    with ExitStack() as stack:
+        lines = []
+        for count in range(9, 17):  # about as much as is handed to the system before it says that it is enough
+            line = stack.enter_context(socket.socket())
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            line.connect(("127.0.0.1", port))
+            line.sendall(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n" * count)
+            lines.append(line)
+        deadline = time.monotonic() + SECONDS
+        while not all(map(is_reset, lines)):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
 def test_an_application_that_exits_takes_no_thread_with_it(alone: tuple[int, int]) -> None:
     port, _ = alone
     for _ in range(6):  # there are four threads

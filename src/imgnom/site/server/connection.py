@@ -49,7 +49,7 @@ class Window:
 class Connection:
     __slots__ = (
         "_line", "address_key", "answer", "body", "buffer", "fd", "head", "is_expired", "is_probe", "out", "peer", "phase", "received", "refuses_body",
-        "sent", "since", "window",
+        "sent", "since", "waits_to_write", "window",
     )  # fmt: skip
 
     def __init__(
@@ -61,7 +61,7 @@ class Connection:
         self.head: Head | None = None
         self.body: Body | None = None
         self.answer: Answer | None = None
-        self.refuses_body = self.is_expired = False
+        self.refuses_body = self.is_expired = self.waits_to_write = False
         self.sent = self.received = 0
         self.enter(Phase.HEAD)
 
@@ -170,10 +170,14 @@ class Connection:
         return is_below
 
     def expire(self) -> None:
-        """The poller hands it to a thread, which closes it. One that is still sending may be told why."""
+        """The poller hands it to a thread, which closes it. One that is still sending may be told why.
+
+        Where the poller waits until the client reads, only the end of both directions is an event.
+        """
         self.is_expired = True
         with suppress(OSError):
-            self._line.shutdown(socket.SHUT_RD if self.phase in (Phase.HEAD, Phase.BODY) else socket.SHUT_RDWR)
+            is_sending = self.phase in (Phase.HEAD, Phase.BODY) and not self.waits_to_write
+            self._line.shutdown(socket.SHUT_RD if is_sending else socket.SHUT_RDWR)
 
     def close(self, *, drop: bool) -> None:
         """With `drop` what the client did not read is thrown away, else the system still delivers it."""

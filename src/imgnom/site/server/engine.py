@@ -276,6 +276,7 @@ class Engine:
     # ---- a turn ----
 
     def _wait_for(self, connection: Connection, *, writes: bool = False) -> None:
+        connection.waits_to_write = writes
         (self._urgent if connection.is_probe else self._poller).watch(connection.fd, writes=writes)
 
     def _turn(self, connection: Connection) -> None:
