@@ -27,7 +27,8 @@ pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
 AS_THEY_ARE = {
     "members_member.state": "a word of the program", "members_pendingregistration.token": "a mailed code is worked out from it, with a key of the keyring",
     "members_coderequest.token": "as above", "members_knowndevice.digest": "made with a key of the keyring", "members_letter.template_id": "a word of the program",
-    "members_letter.token": "as above", "images_image.author_name": "chosen to stay by somebody who left", "comments_comment.author_name": "as above",
+    "members_letter.token": "as above", "members_letter.lane": "a keyed digest", "members_letter.source": "as above",
+    "images_image.author_name": "chosen to stay by somebody who left", "comments_comment.author_name": "as above",
     "moderation_handlerrecord.account": "of the staff, in their records", "moderation_handlerrecord.place": "a path with a random name",
     "moderation_handlerrecord.act": "a word of the program", "moderation_handlerrecord.what": "a word of the program",
     "moderation_handlerrecord.whose": "random", "moderation_handlerrecord.reason": "of the staff, in their records",

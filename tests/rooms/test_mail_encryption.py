@@ -111,7 +111,7 @@ def test_mail_uses_starttls_when_the_certificate_is_valid(
         _mail_to(monkeypatch, f"smtp://{LOGIN}@127.0.0.1:{port}")
         assert deliver_mail(now=now) == 1
         assert _doctor_row() == (True, f"127.0.0.1:{port}: encrypted, certificate verified")
-    assert postman.users == [USER]
+    assert set(postman.users) == {USER}
     assert len(postman.taken) == 1
 
 
@@ -176,7 +176,7 @@ def test_optional_tls_is_used_where_offered_and_clear_elsewhere(
         _mail_to(monkeypatch, f"smtp://{LOGIN}@127.0.0.1:{port}?tls=optional")
         assert deliver_mail(now=now) == 1
         assert _doctor_row() == (False, f"127.0.0.1:{port}: mail may go in clear (tls=optional)")
-    assert plain.users == [USER]
+    assert set(plain.users) == {USER}
 
 
 def test_smtps_needs_a_valid_certificate(now: datetime, monkeypatch: pytest.MonkeyPatch, certificates: Path) -> None:

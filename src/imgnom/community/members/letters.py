@@ -60,6 +60,7 @@ NO_MAILBOX = "staff.invalid"
 
 CODES = ("confirm", "reset", "email")
 ROUND_SECONDS = 20.0
+WAITS = "mail waits, the server did not take it: %s"
 # A domain over which the mail server took long is left alone for a while, in this process's memory.
 SLOW_SECONDS, SLOW_DOMAINS_KEPT = 10.0, 1000
 _slow_until: dict[str, float] = {}
@@ -305,7 +306,9 @@ def deliver_mail(*, now: datetime, limit: int = 50) -> int:
     """
     sent, begun = 0, time.monotonic()
     numbers = _next_letters(now, limit)
-    away = bool(numbers) and bool(mail_server_trouble())
+    away = mail_server_trouble() if numbers else ""
+    if away:
+        log.warning(WAITS, away)
     for pk in numbers:
         letter = _take(pk)
         if letter is None:
@@ -329,7 +332,8 @@ def deliver_mail(*, now: datetime, limit: int = 50) -> int:
             break
         except MailRefused:
             _try_later(letter, refused=True)
-        except MailServerAway:
+        except MailServerAway as error:
+            log.warning(WAITS, error)
             _try_later(letter, refused=True)
             break
         else:
