@@ -142,17 +142,32 @@ def _sqlite(before: str, after: str) -> Iterator[None]:
 
 
 @contextmanager
+def _free_pages_used() -> Iterator[None]:
+    """Pages that other tests left free would be used before the file grows and meets its limit."""
+    with connection.cursor() as cursor:
+        page_bytes = cursor.execute("PRAGMA page_size").fetchone()[0]
+        free_pages = cursor.execute("PRAGMA freelist_count").fetchone()[0]
+        cursor.execute("CREATE TABLE filler (content BLOB)")
+        cursor.execute("INSERT INTO filler VALUES (zeroblob(%s))", [free_pages * page_bytes])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE filler")
+
+
+@contextmanager
 def a_store_that_is(kind: str) -> Iterator[None]:
     """The community's store, by its own means."""
     if connection.vendor == "sqlite":
-        pages = connection.cursor().execute("PRAGMA page_count").fetchone()[0]
-        words = {
-            # Deleted pages are used again first, so that the comment has to be a long one.
-            "full": (f"PRAGMA max_page_count={pages}", "PRAGMA max_page_count=1073741823"),
-            "read-only": ("PRAGMA query_only=ON", "PRAGMA query_only=OFF"),
-        }
-        with _sqlite(*words[kind]):
-            yield
+        with _free_pages_used():
+            pages = connection.cursor().execute("PRAGMA page_count").fetchone()[0]
+            words = {
+                "full": (f"PRAGMA max_page_count={pages}", "PRAGMA max_page_count=1073741823"),
+                "read-only": ("PRAGMA query_only=ON", "PRAGMA query_only=OFF"),
+            }
+            with _sqlite(*words[kind]):
+                yield
         return
     with connection.cursor() as cursor:
         if kind == "read-only":
