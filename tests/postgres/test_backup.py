@@ -57,7 +57,7 @@ def test_what_ended_since_does_not_come_back_on_postgresql(tmp_path: Path, fresh
     raw[len(raw) // 2] ^= 1
     (made / "vault.pgcopy").write_bytes(raw)
     assert "was changed" in site.command("restore", str(made)).stderr
-    assert live("go-on-new")["number"] > max(int(number) for number in now["comments"])
+    assert str(live("go-on-new")["number"]) not in now["comments"]
 
 
 def _look(now: dict[str, Any], facts: dict[str, Any]) -> None:

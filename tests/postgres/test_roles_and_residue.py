@@ -2,6 +2,7 @@
 folder is searched for what they were (A4.1①, A4.2, threats P11).
 """
 
+import fcntl
 import json
 import secrets
 import subprocess
@@ -22,7 +23,6 @@ from tests.environment import POSTGRES
 from tests.live import ROOT, Site, environment, free_port, running
 from tests.site.test_contract import PASSWORD, code_for, fields_of, jpeg
 
-pytestmark = pytest.mark.xdist_group("roles on PostgreSQL")
 STORES = ("default", "logs", "vault", "archive", "keys", "ledger")
 WORD = secrets.token_hex(12)
 NAME = f"k{secrets.token_hex(5)}"
@@ -49,7 +49,17 @@ def _as_web(urls: dict[str, str], store: str) -> psycopg.Connection[Any]:
 
 
 @pytest.fixture(scope="module")
-def variables(tmp_path_factory: pytest.TempPathFactory, fresh_urls: dict[str, str]) -> Iterator[dict[str, str]]:
+def _alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Roles belong to the whole server: of several test processes one has them at a time."""
+    with (tmp_path_factory.getbasetemp().parent / "roles.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="module")
+def variables(
+    _alone: None, tmp_path_factory: pytest.TempPathFactory, fresh_urls: dict[str, str]
+) -> Iterator[dict[str, str]]:
     folder = tmp_path_factory.mktemp("roles")
     (folder / "word").write_text(WORD)
     (folder / "clock").write_text("2028-03-05T12:00:00+09:00")
@@ -68,7 +78,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory, fresh_urls: dict[str, st
 
 def _command(home: Path, variables: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "imgnom", *words], cwd=ROOT, env=environment(home, **variables), capture_output=True, text=True, check=False
+        [sys.executable, "-m", "imgnom", *words], cwd=ROOT, env=environment(home, **variables), capture_output=True, text=True, check=False, timeout=120
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The door of the access records."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -110,10 +110,14 @@ def _detach(day: RecordDay, rows: list[AccessRecord]) -> None:
         )
 
 
-def detach_strangers(living: Collection[str], *, limit: int = CHUNK) -> int:
-    """Records that came in while their member was leaving; how many."""
+def detach_strangers(read_living: Callable[[], Collection[str]], *, limit: int = CHUNK) -> int:
+    """Records that came in while their member was leaving; how many.
+
+    Members are read after the records: who joins meanwhile was a member before their first record.
+    """
     count = 0
-    subjects = AccessRecord.objects.filter(subject__isnull=False).values_list("subject", flat=True).distinct()
+    subjects = set(AccessRecord.objects.filter(subject__isnull=False).values_list("subject", flat=True).distinct())
+    living = read_living()
     for subject in [str(subject) for subject in subjects if subject not in living]:
         while (done := detach_records(subject, limit=limit)) > 0:
             count += done

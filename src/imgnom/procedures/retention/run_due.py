@@ -234,7 +234,7 @@ def run_due(*, now: datetime, on_progress: Callable[[str], None] | None = None) 
         ("months", lambda: prepare_months(now=now)),
         ("withdrawals", lambda: _finish_withdrawals(now, tell)),
         *((d.record, lambda d=d: _run_one(d, now, report)) for d in DESTROYERS),
-        ("records of former members", lambda: detach_strangers(subjects_of_members())),
+        ("records of former members", lambda: detach_strangers(subjects_of_members)),
         ("orphans", lambda: sweep_orphans(now=now)),
         ("compaction", compact_stores),
         ("epoch", lambda: _turn(now, report)),
