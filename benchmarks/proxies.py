@@ -78,7 +78,7 @@ def _caddy(folder: Path, site_port: int, port: int) -> list[str]:
 
 @contextmanager
 def proxied(proxy: str, folder: Path, *, site_port: int, port: int) -> Iterator[None]:
-    """The proxy in front of a site on this machine; all that it may write lies in `folder`, its temporary files in `tmp`."""
+    """Run the proxy in front of a local site; it writes only below `folder`, temporary files in `tmp`."""
     (folder / "tmp").mkdir(parents=True)
     _certificate(folder)
     command = (_nginx if proxy == "nginx" else _caddy)(folder, site_port, port)

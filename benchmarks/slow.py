@@ -150,7 +150,7 @@ def _seconds_until_free(port: int) -> float:
 
 
 def _p95s(what: str, port: int, seconds: float) -> Iterator[Figure]:
-    """Of pages while nobody is slow; asked again, while somebody is."""
+    """Latency of pages without slow clients, and again with them."""
     quiet = quantile(_look(port, seconds), 0.95)
     yield Figure(f"{what}: a gallery page while nobody is slow, 95th of 100", quiet, "ms")
     time.sleep(1)
